@@ -1,0 +1,37 @@
+# brs: `make demo` runs the main job, `make test` runs the tests; both set everything up first.
+PYTHON ?= python3
+BRS := .venv/bin/brs
+
+.PHONY: demo test bench setup setup-dev lint lock clean
+
+demo: setup
+	@$(BRS) demo $(ARGS)
+
+test: setup-dev lint
+	@.venv/bin/python -m pytest tests $(ARGS)
+
+bench: setup
+	@$(BRS) bench $(if $(BENCH),--group $(BENCH)) $(ARGS)
+
+lint: setup-dev
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+setup:
+	@$(PYTHON) scripts/setup.py
+
+setup-dev:
+	@$(PYTHON) scripts/setup.py --dev
+
+# Needs `uv`: pins all dependencies anew for every supported Python.
+lock:
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile pyproject.toml --universal \
+	  --python-version 3.10 --no-emit-index-url --no-annotate --quiet --upgrade \
+	  --extra robot --extra sim --extra ros --extra build --extra dev -o requirements/dev.lock
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile pyproject.toml --universal \
+	  --python-version 3.10 --no-emit-index-url --no-annotate --quiet -c requirements/dev.lock \
+	  --extra robot --extra sim --extra ros --extra build -o requirements/run.lock
+
+clean:
+	rm -rf .venv out ros_ws/build ros_ws/install ros_ws/log

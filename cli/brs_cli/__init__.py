@@ -1,0 +1,1 @@
+"""The `brs` command: puts the ROS workspace on the path and dispatches."""

@@ -1,0 +1,55 @@
+"""`brs COMMAND`: puts the ROS workspace on the path, then hands over to the command's module."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from brs_cli.environment import MARK, workspace_environment
+
+COMMANDS = {
+    "demo": (
+        "brs_nodes.tools.demo",
+        "teleoperate, record and replay a household task in simulation",
+    ),
+    "launch": ("brs_launch.main", "run a launch file: brs launch teleop.launch.py sim:=true"),
+    "doctor": ("brs_nodes.tools.doctor", "check installation, DDS, devices and rates"),
+    "record": ("brs_nodes.tools.record", "start, stop, save or discard an episode"),
+    "replay": ("brs_nodes.tools.replay", "play an episode's commands in simulation"),
+    "calibrate": ("brs_nodes.tools.calibrate", "calibrate joycon or joylo"),
+    "bench": ("brs_nodes.tools.bench", "measure speed and memory"),
+}
+
+
+def usage() -> str:
+    rows = "\n".join(f"  {name:10} {text}" for name, (_, text) in COMMANDS.items())
+    return f"usage: brs COMMAND [options]\n\n{rows}\n\n`brs COMMAND --help` lists its options."
+
+
+def main() -> None:
+    """Entry point of the `brs` command."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        raise SystemExit(0 if arguments else 2)
+    command, rest = arguments[0], arguments[1:]
+    if command not in COMMANDS:
+        from brs_hardware.config import did_you_mean
+
+        raise SystemExit(f"brs: no command '{command}'; {did_you_mean(command, COMMANDS)}")
+    if MARK not in os.environ:
+        # The loader reads its library path only at start, so start once more with it set.
+        program = [sys.executable, "-m", "brs_cli.main", *arguments]
+        os.execve(sys.executable, program, workspace_environment())
+    from brs_hardware.errors import BrsError
+
+    sys.argv = [f"brs {command}", *rest]
+    try:
+        importlib.import_module(COMMANDS[command][0]).main()
+    except BrsError as error:
+        raise SystemExit(f"brs {command}: {error}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Device drivers, robot description, kinematics and safety rules; knows no ROS."""

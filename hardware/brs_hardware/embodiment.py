@@ -1,0 +1,159 @@
+"""What one robot is: joint names, limits, topics, cameras; read from config/robots/*.yaml."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from brs_hardware import config
+from brs_hardware.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class JointGroup:
+    """Position-controlled joints that share one pair of vendor topics."""
+
+    joints: tuple[str, ...]
+    lower: np.ndarray  # (n,) [rad]
+    upper: np.ndarray  # (n,) [rad]
+    max_velocity: np.ndarray  # (n,) [rad/s], what brs allows, below the vendor's limit
+    max_acceleration: np.ndarray  # (n,) [rad/s^2]
+    max_effort: np.ndarray  # (n,) [N m]
+    feedback_topic: str
+    command_topic: str
+
+    def __post_init__(self) -> None:
+        count = len(self.joints)
+        for name in ("lower", "upper", "max_velocity", "max_acceleration", "max_effort"):
+            if getattr(self, name).shape != (count,):
+                raise ValueError(f"'{name}' needs {count} numbers, one a joint of {self.joints}")
+        if np.any(self.lower >= self.upper):
+            raise ValueError("'lower' must be below 'upper' for every joint")
+
+
+@dataclass(frozen=True)
+class Gripper:
+    """Parallel gripper; inside the stack 0 is open and 1 closed, the vendor speaks of stroke."""
+
+    joints: tuple[str, ...]  # finger joints, each moving half of the stroke
+    stroke_open_mm: float
+    stroke_closed_mm: float
+    max_speed: float  # [1/s], closing fraction a second
+    feedback_topic: str
+    command_topic: str
+
+    def to_stroke_mm(self, closed: float) -> float:
+        """Stroke [mm] for a closing fraction 0..1."""
+        return self.stroke_open_mm + closed * (self.stroke_closed_mm - self.stroke_open_mm)
+
+    def to_closed(self, stroke_mm: float) -> float:
+        """Closing fraction, clipped to 0..1, for a stroke [mm]."""
+        span = self.stroke_closed_mm - self.stroke_open_mm
+        return float(np.clip((stroke_mm - self.stroke_open_mm) / span, 0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Base:
+    """Holonomic base commanded by velocity (vx, vy [m/s], wz [rad/s] in base_link)."""
+
+    max_velocity: np.ndarray  # (3,)
+    max_acceleration: np.ndarray  # (3,) [m/s^2, m/s^2, rad/s^2]
+    deadband: np.ndarray  # (3,) commands below are zero
+    wheel_radius: float  # [m]
+    wheel_positions: np.ndarray  # (wheels, 2) steer axes in base_link [m]
+    feedback_topic: str
+    command_topic: str
+    brake_topic: str
+    odometry_topic: str
+
+
+@dataclass(frozen=True)
+class Camera:
+    """RGB-D camera fixed to a link; the optical frame looks along +z, x right, y down."""
+
+    link: str
+    position: np.ndarray  # (3,) [m] in the link
+    rpy: np.ndarray  # (3,) [rad] of the camera body frame (x forward) in the link
+    width: int  # [px]
+    height: int  # [px]
+    vertical_fov: float  # [rad]
+    depth_range: np.ndarray  # (2,) [m]
+
+
+@dataclass(frozen=True)
+class Embodiment:
+    """One robot. Arms may have any number of joints; the rest of the stack asks here."""
+
+    name: str
+    urdf: str  # file beside the YAML
+    base: Base
+    torso: JointGroup
+    left_arm: JointGroup
+    right_arm: JointGroup
+    left_gripper: Gripper
+    right_gripper: Gripper
+    cameras: dict[str, Camera]
+    poses: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    # Vendor state older than this is stale.
+    feedback_timeout_s: float = 0.1
+    path: str = ""
+
+    GROUPS = ("torso", "left_arm", "right_arm")
+    GRIPPERS = ("left_gripper", "right_gripper")
+
+    def __post_init__(self) -> None:
+        for pose, groups in self.poses.items():
+            for name, values in groups.items():
+                if name not in self.GROUPS:
+                    raise ValueError(f"pose '{pose}': '{name}' is none of {self.GROUPS}")
+                if values.shape != (len(self.group(name).joints),):
+                    raise ValueError(f"pose '{pose}': '{name}' has the wrong number of joints")
+
+    def group(self, name: str) -> JointGroup:
+        """The joint group `torso`, `left_arm` or `right_arm`."""
+        group: JointGroup = getattr(self, name)
+        return group
+
+    def gripper(self, name: str) -> Gripper:
+        """The gripper `left_gripper` or `right_gripper`."""
+        gripper: Gripper = getattr(self, name)
+        return gripper
+
+    @property
+    def urdf_path(self) -> Path:
+        """Absolute path of the robot description."""
+        return Path(self.path).parent / self.urdf
+
+
+def config_folder() -> Path:
+    """The `config/` folder: $BRS_CONFIG, else that of the source tree or the installed package."""
+    if override := os.environ.get("BRS_CONFIG"):
+        return Path(override)
+    here = Path(__file__).resolve().parents[2] / "config"
+    if here.is_dir():
+        return here
+    for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep):
+        installed = Path(prefix) / "share" / "brs" / "config"
+        if installed.is_dir():
+            return installed
+    raise ConfigError("the config folder is not found", remedy="set BRS_CONFIG to it")
+
+
+def load_embodiment(name: str = "r1") -> Embodiment:
+    """The robot `name` (a file in config/robots, or a path to a YAML file).
+
+    Raises:
+        ConfigError: unknown robot, malformed YAML, unknown keys, wrong counts.
+    """
+    folder = config_folder() / "robots"
+    path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
+    if not path.exists() and not name.endswith(".yaml"):
+        known = [entry.stem for entry in folder.glob("*.yaml")]
+        raise ConfigError(f"unknown robot '{name}'", remedy=config.did_you_mean(name, known))
+    values = config.load_yaml(path)
+    if isinstance(values, dict):
+        values = {**values, "path": str(path.resolve())}
+    return config.build(Embodiment, values, str(path))

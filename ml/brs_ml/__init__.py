@@ -1,0 +1,1 @@
+"""Models, data, training and evaluation; knows no ROS."""

@@ -1,0 +1,1 @@
+"""rclpy nodes of brs: thin shells, one module per node."""

@@ -1,0 +1,1 @@
+"""MuJoCo world, tasks and device emulators; knows no ROS."""
