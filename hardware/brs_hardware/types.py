@@ -60,3 +60,10 @@ class JoyConSample:
     stamp_s: float
     stick: np.ndarray  # (2,) horizontal (right +), vertical (up +), -1..1 after dead zone
     buttons: frozenset[str] = field(default_factory=frozenset)  # names held down
+
+
+# Order of the buttons in sensor_msgs/Joy on joylo/joy_left and joylo/joy_right.
+JOYCON_BUTTONS = {
+    "left": ("up", "down", "left", "right", "l", "zl", "minus", "capture", "stick", "sl", "sr"),
+    "right": ("a", "b", "x", "y", "r", "zr", "plus", "home", "stick", "sl", "sr"),
+}
