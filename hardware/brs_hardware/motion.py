@@ -1,0 +1,53 @@
+"""Motion limits of joints and base: velocity, acceleration, and room left to stop."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def limit_motion(
+    position: np.ndarray,
+    velocity: np.ndarray,
+    target: np.ndarray,
+    max_velocity: np.ndarray,
+    max_acceleration: np.ndarray,
+    dt_s: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """One step toward a target without breaking velocity or acceleration limits.
+
+    The speed is kept at what can still be shed, at the joint's acceleration and in whole steps
+    of `dt_s`, before the target is passed; so a joint that heads for its limit stops there.
+
+    Args:
+        position, velocity: (n,) where the commanded joint is and how fast it moves.
+        target: (n,) where it shall go.
+        max_velocity, max_acceleration: (n,) limits, positive.
+        dt_s: time since the last step [s], positive.
+
+    Returns:
+        (n,) next position and (n,) velocity that leads there.
+    """
+    error = target - position
+    change = max_acceleration * dt_s
+    # Moving v, v-change, v-2*change ... to rest covers v*(v/change + 1)/2 * dt; solved for v.
+    reach = 8.0 * np.abs(error) / (max_acceleration * dt_s**2)
+    stoppable = 0.5 * change * (np.sqrt(1.0 + reach) - 1.0)
+    speed = np.minimum(np.minimum(stoppable, max_velocity), np.abs(error) / dt_s)
+    wanted = np.sign(error) * speed
+    new_velocity = np.clip(wanted, velocity - change, velocity + change)
+    return position + new_velocity * dt_s, new_velocity
+
+
+def stopping_point(
+    position: np.ndarray, velocity: np.ndarray, max_acceleration: np.ndarray
+) -> np.ndarray:
+    """(n,) where joints come to rest when they brake at their acceleration limit from now."""
+    return position + np.sign(velocity) * velocity**2 / (2.0 * max_acceleration)
+
+
+def limit_change(
+    previous: np.ndarray, wanted: np.ndarray, max_acceleration: np.ndarray, dt_s: float
+) -> np.ndarray:
+    """(n,) velocity moved from `previous` toward `wanted`, at most the acceleration allows."""
+    change = max_acceleration * dt_s
+    return np.clip(wanted, previous - change, previous + change)

@@ -1,0 +1,322 @@
+"""From the leader's arms and Joy-Cons to a whole-body command (BRS, paper section 3.1).
+
+Numbers of the mapping follow BRS: base 0.3 m/s, 0.3 m/s, 0.4 rad/s, stick pressed for yaw, arms
+smoothed by 0.95 on the newest sample, sticks by 0.9, stand and squat moving knee joints together
+in the ratio 1.74 : 2.70. What BRS lacks is here: hold-to-drive, an alignment check and a ramp
+before the robot follows, a clutch for each arm, and timeouts on every input.
+
+Buttons: l or r dead-man · minus / plus clutch of the left / right arm · zl / zr grippers ·
+up / down stand / squat · capture or home e-stop · a, y, x belong to the recorder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from brs_hardware.embodiment import Embodiment
+from brs_hardware.types import JoyConSample, LeaderSample, WholeBodyCommand, WholeBodyState
+
+DEADMAN = {"l", "r"}
+ESTOP = {"capture", "home"}
+CLUTCH = {"left_arm": "minus", "right_arm": "plus"}
+TRIGGER = {"left_gripper": "zl", "right_gripper": "zr"}
+
+
+@dataclass(frozen=True)
+class TeleopConfig:
+    """How the leader is mapped."""
+
+    leader_timeout_s: float = 0.1
+    joycon_timeout_s: float = 0.25  # reports come at 66 Hz over Bluetooth, with gaps
+    state_timeout_s: float = 0.2
+    align_limit_rad: float = 0.6  # leader farther than this from the robot cannot engage
+    ramp_s: float = 1.0  # time in which the robot is led to the leader
+    arm_smoothing: float = 0.95  # weight of the newest sample, at 100 Hz
+    stick_smoothing: float = 0.9
+    hip_speed_rad_s: float = 0.4  # right stick up/down: torso joint 3
+    waist_speed_rad_s: float = 0.4  # right stick left/right: torso joint 4
+    knee_speed_rad_s: float = 0.6  # squat/stand: torso joint 2
+    torso_lead_rad: float = 0.2  # commanded torso runs at most this far ahead of the measured
+    stand: tuple[float, float] = (0.0, 0.0)  # torso joints 1, 2 [rad]
+    squat: tuple[float, float] = (1.74, -2.70)
+    gripper_open: float = 0.1  # closing fraction while the trigger is released (BRS)
+    gripper_toggle: bool = False  # a press flips the gripper instead of holding it closed
+    toggle_hold_s: float = 0.3
+
+
+class Engagement(IntEnum):
+    """Same values as brs_interfaces/TeleopState."""
+
+    IDLE = 0
+    REFUSED = 1
+    RAMPING = 2
+    ENGAGED = 3
+    CLUTCHED = 4
+
+
+@dataclass(frozen=True)
+class TeleopOutput:
+    """Result of one update. Without a command nothing shall be sent."""
+
+    command: WholeBodyCommand | None
+    engagement: Engagement
+    alignment_error_rad: float
+    worst_joint: str
+    message: str
+    estop: bool
+
+
+class TeleopMapper:
+    """Engagement and mapping; one `update` a leader sample, and one whenever time passes.
+
+    Args:
+        embodiment: the follower.
+        config: gains and timeouts.
+    """
+
+    def __init__(self, embodiment: Embodiment, config: TeleopConfig | None = None) -> None:
+        self.embodiment = embodiment
+        self.config = config or TeleopConfig()
+        self.engagement = Engagement.IDLE
+        self.message = "hold l or r to drive"
+        self._allowed = True
+        self._must_release = False
+        self._offset = {arm: np.zeros(len(embodiment.group(arm).joints)) for arm in CLUTCH}
+        self._clutched: set[str] = set()
+        self._arms: dict[str, np.ndarray] = {}
+        self._start: dict[str, np.ndarray] = {}
+        self._engaged_s = 0.0
+        self._updated_s = 0.0
+        self._torso = np.zeros(len(embodiment.torso.joints))
+        self._gripper = dict.fromkeys(TRIGGER, 0.0)
+        self._trigger_s: dict[str, float | None] = dict.fromkeys(TRIGGER, None)
+        self._trigger_armed = dict.fromkeys(TRIGGER, False)
+        self._sticks = np.zeros(4)
+
+    def allow(self, engage: bool) -> None:
+        """Let the dead-man engage, or let go now and forget clutch offsets."""
+        self._allowed = engage
+        if not engage:
+            self._offset = {arm: np.zeros_like(value) for arm, value in self._offset.items()}
+
+    def update(
+        self,
+        now_s: float,
+        leader: LeaderSample | None,
+        left: JoyConSample | None,
+        right: JoyConSample | None,
+        state: WholeBodyState | None,
+    ) -> TeleopOutput:
+        """Map the newest inputs; None stands for an input that never came."""
+        buttons = (left.buttons if left else frozenset()) | (
+            right.buttons if right else frozenset()
+        )
+        estop = bool(buttons & ESTOP)
+        problem = self._input_problem(now_s, leader, left, right, state)
+        if problem:
+            # After a fault the person must press anew, so that nothing restarts by itself.
+            self._must_release = self._must_release or bool(buttons & DEADMAN)
+            return self._let_go(now_s, Engagement.REFUSED, problem, estop)
+        assert leader and left and right and state
+        if not buttons & DEADMAN:
+            self._must_release = False
+            return self._let_go(now_s, Engagement.IDLE, "hold l or r to drive", estop)
+        if estop:
+            self._must_release = True
+            return self._let_go(now_s, Engagement.REFUSED, "e-stop pressed", True)
+        if self._must_release:
+            message = "an input failed; release l and r, then press again"
+            return self._let_go(now_s, Engagement.REFUSED, message, False)
+        if not self._allowed:
+            message = "let go by request; call teleop/engage first"
+            return self._let_go(now_s, Engagement.REFUSED, message, False)
+        error_rad, worst = self._alignment(leader, state)
+        if self.engagement < Engagement.RAMPING:
+            if error_rad > self.config.align_limit_rad:
+                message = (
+                    f"leader is {error_rad:.2f} rad from the robot at {worst}; "
+                    f"move it closer than {self.config.align_limit_rad:.2f} rad"
+                )
+                return self._let_go(now_s, Engagement.REFUSED, message, False, (error_rad, worst))
+            self._begin(now_s, state)
+        command = self._follow(now_s, leader, left, right, state)
+        return TeleopOutput(command, self.engagement, error_rad, worst, self.message, False)
+
+    # -- engagement ------------------------------------------------------------------------
+
+    def _input_problem(
+        self,
+        now_s: float,
+        leader: LeaderSample | None,
+        left: JoyConSample | None,
+        right: JoyConSample | None,
+        state: WholeBodyState | None,
+    ) -> str:
+        inputs = (
+            (
+                "leader arms",
+                leader,
+                self.config.leader_timeout_s,
+                "check the U2D2 cable and power",
+            ),
+            ("left Joy-Con", left, self.config.joycon_timeout_s, "press a button to reconnect it"),
+            (
+                "right Joy-Con",
+                right,
+                self.config.joycon_timeout_s,
+                "press a button to reconnect it",
+            ),
+            ("robot state", state, self.config.state_timeout_s, "is the robot node running?"),
+        )
+        for name, sample, timeout_s, remedy in inputs:
+            if sample is None:
+                return f"{name}: nothing received yet; {remedy}"
+            age_s = now_s - sample.stamp_s
+            if age_s > timeout_s:
+                return f"{name}: silent for {age_s:.2f} s; {remedy}"
+        assert leader
+        for arm in CLUTCH:
+            values = getattr(leader, arm)
+            if values.shape != self._offset[arm].shape or not np.all(np.isfinite(values)):
+                return f"leader arms: {arm} is not {self._offset[arm].size} finite angles"
+        return ""
+
+    def _alignment(self, leader: LeaderSample, state: WholeBodyState) -> tuple[float, str]:
+        errors, names = [], []
+        for arm in CLUTCH:
+            led = self._led(arm, leader)
+            errors.append(np.abs(led - getattr(state, arm).position))
+            names += self.embodiment.group(arm).joints
+        error = np.concatenate(errors)
+        worst = int(np.argmax(error))
+        return float(error[worst]), names[worst]
+
+    def _led(self, arm: str, leader: LeaderSample) -> np.ndarray:
+        group = self.embodiment.group(arm)
+        return np.clip(getattr(leader, arm) + self._offset[arm], group.lower, group.upper)
+
+    def _let_go(
+        self,
+        now_s: float,
+        engagement: Engagement,
+        message: str,
+        estop: bool,
+        alignment: tuple[float, str] = (float("nan"), ""),
+    ) -> TeleopOutput:
+        """Leave any engaged state; the first time one last command stops the base at once."""
+        command = None
+        if self.engagement >= Engagement.RAMPING:
+            command = self._command(now_s, np.zeros(3))
+        self.engagement, self.message = engagement, message
+        self._clutched.clear()
+        return TeleopOutput(command, engagement, *alignment, message, estop)
+
+    def _begin(self, now_s: float, state: WholeBodyState) -> None:
+        self.engagement = Engagement.RAMPING
+        self._engaged_s = self._updated_s = now_s
+        self._start = {arm: getattr(state, arm).position.copy() for arm in CLUTCH}
+        self._arms = dict(self._start)
+        self._torso = state.torso.position.copy()
+        self._sticks = np.zeros(4)
+        # Grippers stay as they are until their trigger is used, so that nothing is dropped.
+        self._gripper = {name: getattr(state, name) for name in TRIGGER}
+        self._trigger_s = dict.fromkeys(TRIGGER, None)
+        self._trigger_armed = dict.fromkeys(TRIGGER, False)
+
+    # -- mapping ---------------------------------------------------------------------------
+
+    def _follow(
+        self,
+        now_s: float,
+        leader: LeaderSample,
+        left: JoyConSample,
+        right: JoyConSample,
+        state: WholeBodyState,
+    ) -> WholeBodyCommand:
+        dt_s = min(now_s - self._updated_s, 0.05)
+        self._updated_s = now_s
+        buttons = left.buttons | right.buttons
+        share = min((now_s - self._engaged_s) / self.config.ramp_s, 1.0)
+        for arm in CLUTCH:
+            self._follow_arm(arm, leader, buttons, share)
+        if share < 1.0:
+            self.engagement, self.message = Engagement.RAMPING, "leading the robot to the leader"
+        elif self._clutched:
+            self.engagement, self.message = Engagement.CLUTCHED, "re-pose the leader"
+        else:
+            self.engagement, self.message = Engagement.ENGAGED, ""
+        weight = self.config.stick_smoothing
+        raw = np.concatenate([left.stick, right.stick])
+        self._sticks = weight * raw + (1.0 - weight) * self._sticks
+        self._follow_torso(state, buttons, dt_s)
+        for name, trigger in TRIGGER.items():
+            self._follow_gripper(name, trigger in buttons, now_s)
+        return self._command(leader.stamp_s, self._base_velocity("stick" in left.buttons))
+
+    def _follow_arm(
+        self, arm: str, leader: LeaderSample, buttons: frozenset[str], share: float
+    ) -> None:
+        if CLUTCH[arm] in buttons:
+            self._clutched.add(arm)
+            return
+        if arm in self._clutched:
+            self._clutched.remove(arm)
+            self._offset[arm] = self._arms[arm] - getattr(leader, arm)
+        led = self._led(arm, leader)
+        if share < 1.0:
+            self._arms[arm] = self._start[arm] + share * (led - self._start[arm])
+        else:
+            weight = self.config.arm_smoothing
+            self._arms[arm] = weight * led + (1.0 - weight) * self._arms[arm]
+
+    def _base_velocity(self, turning: bool) -> np.ndarray:
+        horizontal, vertical = self._sticks[:2]
+        fast = self.embodiment.base.max_velocity
+        if turning:
+            return np.array([0.0, 0.0, -horizontal * fast[2]])
+        return np.array([vertical * fast[0], -horizontal * fast[1], 0.0])
+
+    def _follow_torso(self, state: WholeBodyState, buttons: frozenset[str], dt_s: float) -> None:
+        torso, limits = self._torso, self.embodiment.torso
+        for button, goal in (("up", self.config.stand), ("down", self.config.squat)):
+            if button in buttons:
+                step = self.config.knee_speed_rad_s * dt_s
+                ratio = abs(self.config.squat[0] / self.config.squat[1])
+                torso[1] += np.clip(goal[1] - torso[1], -step, step)
+                torso[0] += np.clip(goal[0] - torso[0], -step * ratio, step * ratio)
+        torso[2] += self._sticks[3] * self.config.hip_speed_rad_s * dt_s
+        torso[3] -= self._sticks[2] * self.config.waist_speed_rad_s * dt_s
+        lead = self.config.torso_lead_rad
+        measured = state.torso.position
+        near = np.clip(torso, measured - lead, measured + lead)
+        self._torso = np.clip(near, limits.lower, limits.upper)
+
+    def _follow_gripper(self, name: str, pressed: bool, now_s: float) -> None:
+        if not self.config.gripper_toggle:
+            self._trigger_armed[name] = self._trigger_armed[name] or pressed
+            if self._trigger_armed[name]:
+                self._gripper[name] = 1.0 if pressed else self.config.gripper_open
+            return
+        if not pressed:
+            self._trigger_s[name], self._trigger_armed[name] = None, True
+        elif self._trigger_s[name] is None:
+            self._trigger_s[name] = now_s
+        held_s = now_s - (self._trigger_s[name] or now_s)
+        if pressed and self._trigger_armed[name] and held_s >= self.config.toggle_hold_s:
+            closed = self._gripper[name] > 0.5
+            self._gripper[name] = self.config.gripper_open if closed else 1.0
+            self._trigger_armed[name] = False
+
+    def _command(self, stamp_s: float, base_velocity: np.ndarray) -> WholeBodyCommand:
+        return WholeBodyCommand(
+            stamp_s=stamp_s,
+            base_velocity=base_velocity,
+            torso=self._torso.copy(),
+            left_arm=self._arms["left_arm"].copy(),
+            right_arm=self._arms["right_arm"].copy(),
+            left_gripper=self._gripper["left_gripper"],
+            right_gripper=self._gripper["right_gripper"],
+        )
