@@ -102,7 +102,7 @@ class SafetySupervisor:
     def disarm(self) -> None:
         """Stop following; an e-stop stays latched."""
         if self.mode is Mode.ARMED:
-            self.mode = Mode.DISARMED
+            self.mode, self._sent = Mode.DISARMED, None
         self._command = None
 
     def estop(self, reason: str) -> None:
@@ -114,7 +114,7 @@ class SafetySupervisor:
     def clear_estop(self) -> None:
         """Unlatch by a person's act; the robot is left disarmed."""
         if self.mode is Mode.ESTOP:
-            self.mode, self.estop_reason = Mode.DISARMED, ""
+            self.mode, self.estop_reason, self._sent = Mode.DISARMED, "", None
 
     def select_source(self, source: str) -> str:
         """Choose whose commands count. Returns "" or why it is refused."""
@@ -201,7 +201,7 @@ class SafetySupervisor:
         if command.stamp_s - now_s > self.config.future_stamp_s:
             return refuse(
                 "command_from_future",
-                f"command is stamped {command.stamp_s - now_s:.2f} s ahead; synchronise the clocks",
+                f"command is stamped {command.stamp_s - now_s:.2f} s ahead; set the clocks alike",
             )
         for name in Embodiment.GROUPS:
             joints = self.embodiment.group(name).joints
@@ -264,7 +264,7 @@ class SafetySupervisor:
             )
             for name in Embodiment.GRIPPERS
         }
-        self._sent = replace(target, base_velocity=base, **groups, **grippers)
+        self._sent = _with_joints(target, groups, base, grippers)
         self._stepped_s = now_s
         return self._sent, events
 
@@ -301,9 +301,8 @@ class SafetySupervisor:
             groups[name], self._velocity[name] = limit_motion(
                 position, velocity, rest, group.max_velocity, group.max_acceleration, dt_s
             )
-        self._sent = replace(
-            self._sent, stamp_s=now_s, base_velocity=np.zeros(3), source=self.source, **groups
-        )
+        at_rest = replace(self._sent, stamp_s=now_s, source=self.source)
+        self._sent = _with_joints(at_rest, groups, np.zeros(3))
         self._stepped_s = now_s
         return self._sent
 
@@ -320,10 +319,29 @@ class SafetySupervisor:
         self._sent = WholeBodyCommand(
             stamp_s=now_s,
             base_velocity=np.zeros(3),
+            torso=groups["torso"],
+            left_arm=groups["left_arm"],
+            right_arm=groups["right_arm"],
             left_gripper=state.left_gripper,
             right_gripper=state.right_gripper,
             source=self.source,
-            **groups,
         )
         self._velocity = {name: np.zeros_like(values) for name, values in groups.items()}
         self._command, self._stepped_s = None, now_s
+
+
+def _with_joints(
+    command: WholeBodyCommand,
+    groups: dict[str, np.ndarray],
+    base_velocity: np.ndarray,
+    grippers: dict[str, float] | None = None,
+) -> WholeBodyCommand:
+    return replace(
+        command,
+        base_velocity=base_velocity,
+        torso=groups["torso"],
+        left_arm=groups["left_arm"],
+        right_arm=groups["right_arm"],
+        left_gripper=grippers["left_gripper"] if grippers else command.left_gripper,
+        right_gripper=grippers["right_gripper"] if grippers else command.right_gripper,
+    )

@@ -185,7 +185,8 @@ class TeleopMapper:
         return ""
 
     def _alignment(self, leader: LeaderSample, state: WholeBodyState) -> tuple[float, str]:
-        errors, names = [], []
+        errors: list[np.ndarray] = []
+        names: list[str] = []
         for arm in CLUTCH:
             led = self._led(arm, leader)
             errors.append(np.abs(led - getattr(state, arm).position))
