@@ -1,0 +1,161 @@
+"""What every node needs: parameters from a dataclass, QoS profiles, diagnostics, a clean main."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+
+from brs_hardware.config import did_you_mean
+from brs_hardware.errors import BrsError, ConfigError
+
+P = TypeVar("P")
+
+# Sensor data: newest counts, a lost sample is not repeated.
+SENSOR = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT
+)
+# Commands: newest only, delivered.
+COMMAND = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE
+)
+# Commands inside the stack promise their rate; a reader that asks for it is told when it breaks.
+COMMAND_DEADLINE = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    deadline=Duration(nanoseconds=100_000_000),
+)
+# States that a late joiner needs.
+LATCHED = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+
+def parameter(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
+    """A dataclass field that becomes a ROS parameter with description and range."""
+    return dataclasses.field(default=default, metadata={"text": text, "range": (low, high)})
+
+
+def declare(node: Node, cls: type[P]) -> P:
+    """Declare the fields of a dataclass as parameters and read them.
+
+    Raises:
+        ConfigError: a parameter was given that the node does not have, or out of its range.
+    """
+    values = {}
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        low, high = field.metadata.get("range", (None, None))
+        descriptor = ParameterDescriptor(description=field.metadata.get("text", ""))
+        if low is not None and isinstance(field.default, int):
+            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+        elif low is not None:
+            descriptor.floating_point_range = [
+                FloatingPointRange(from_value=float(low), to_value=float(high))
+            ]
+        default = list(field.default) if isinstance(field.default, tuple) else field.default
+        try:
+            value = node.declare_parameter(field.name, default, descriptor).value
+        except (ValueError, rclpy.exceptions.InvalidParameterException) as error:
+            raise ConfigError(str(error), where=f"parameter {field.name}") from None
+        except rclpy.exceptions.ParameterException as error:
+            raise ConfigError(
+                str(error), where=f"parameter {field.name}", remedy="correct its type or range"
+            ) from None
+        values[field.name] = tuple(value) if isinstance(field.default, tuple) else value
+    known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for name in node._parameter_overrides:
+        if name not in known | {"use_sim_time"} and not name.startswith("qos_overrides."):
+            raise ConfigError(
+                f"unknown parameter '{name}'",
+                where=node.get_name(),
+                remedy=did_you_mean(name, known),
+            )
+    return cls(**values)
+
+
+def now_s(node: Node) -> float:
+    """The node's ROS clock [s]."""
+    return node.get_clock().now().nanoseconds * 1e-9
+
+
+class Diagnostics:
+    """One status at 1 Hz on /diagnostics: a level, a line, and rates of what was counted."""
+
+    def __init__(self, node: Node, summary: Callable[[], tuple[int, str, dict[str, Any]]]) -> None:
+        self._node, self._summary = node, summary
+        self._counts: dict[str, int] = {}
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._timer = node.create_timer(1.0, self._publish)
+
+    def count(self, what: str, by: int = 1) -> None:
+        """Count something whose rate shall be shown."""
+        self._counts[what] = self._counts.get(what, 0) + by
+
+    def _publish(self) -> None:
+        level, line, values = self._summary()
+        rates = {f"{what} [Hz]": count for what, count in self._counts.items()}
+        self._counts = dict.fromkeys(self._counts, 0)
+        message = DiagnosticArray()
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.status.append(
+            DiagnosticStatus(
+                level=bytes([level]),
+                name=self._node.get_fully_qualified_name(),
+                message=line,
+                values=[KeyValue(key=k, value=str(v)) for k, v in {**values, **rates}.items()],
+            )
+        )
+        self._publisher.publish(message)
+
+
+def run(make_node: Callable[[], Node]) -> None:
+    """Main of every node: start, spin, close on SIGINT or SIGTERM, one line for a user's error."""
+    # Our own handlers: those of rclpy would invalidate the context before close() has sent a
+    # last stop. SIGTERM closes like Ctrl-C, so that motors are released and files finished.
+    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    node: Node | None = None
+    status = 0
+    try:
+        node = make_node()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        while rclpy.ok():
+            # Returns now and then so that a signal is seen while nothing happens.
+            executor.spin_once(timeout_sec=0.2)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except BrsError as error:
+        status = 1
+        if node is not None:
+            node.get_logger().fatal(str(error))
+        else:
+            sys.stderr.write(f"[fatal] {error}\n")
+    finally:
+        # A second Ctrl-C must not cut the closing short.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if node is not None:
+            close = getattr(node, "close", None)
+            if close is not None:
+                close()
+            node.destroy_node()
+        if rclpy.ok():
+            rclpy.shutdown()
+    sys.exit(status)

@@ -1,0 +1,143 @@
+"""Node `teleop`: leader arms and Joy-Cons in, whole-body commands out.
+
+Event-driven: each leader sample is mapped and sent at once. A watchdog at 50 Hz lets go when
+samples stop coming.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from brs_interfaces.msg import TeleopState, WholeBodyCommand, WholeBodyState
+from brs_interfaces.srv import Engage
+from rclpy.node import Node
+from sensor_msgs.msg import JointState, Joy
+from std_msgs.msg import Bool
+
+from brs_hardware.embodiment import load_embodiment
+from brs_hardware.teleop import Engagement, TeleopConfig, TeleopMapper, TeleopOutput
+from brs_hardware.types import JoyConSample, LeaderSample
+from brs_nodes import conversions
+from brs_nodes.common import (
+    COMMAND,
+    COMMAND_DEADLINE,
+    LATCHED,
+    SENSOR,
+    Diagnostics,
+    declare,
+    now_s,
+    parameter,
+    run,
+)
+
+WATCHDOG_HZ = 50.0
+STATE_HZ = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameters:
+    robot: str = parameter("r1", "robot description in config/robots")
+    align_limit_rad: float = parameter(
+        0.6, "leader farther than this from the robot cannot engage", 0.05, 3.2
+    )
+    ramp_s: float = parameter(1.0, "time to lead the robot to the leader [s]", 0.1, 10.0)
+    leader_timeout_s: float = parameter(0.1, "leader samples older than this are lost", 0.02, 1.0)
+    joycon_timeout_s: float = parameter(0.25, "Joy-Con reports older are lost", 0.05, 2.0)
+    gripper_toggle: bool = parameter(False, "a press flips the gripper instead of holding it")
+
+
+class TeleopNode(Node):
+    """Thin shell around TeleopMapper."""
+
+    def __init__(self) -> None:
+        super().__init__("teleop")
+        parameters = declare(self, Parameters)
+        self.robot = load_embodiment(parameters.robot)
+        chosen = dataclasses.asdict(parameters)
+        del chosen["robot"]
+        self.mapper = TeleopMapper(self.robot, TeleopConfig(**chosen))
+        self._left_joints = len(self.robot.left_arm.joints)
+        self._leader: LeaderSample | None = None
+        self._joycons: dict[str, JoyConSample | None] = {"left": None, "right": None}
+        self._state: WholeBodyState | None = None
+        self._reported: tuple[Engagement, str] | None = None
+        self._state_sent_s = 0.0
+        self._updated_s = 0.0
+        self.command = self.create_publisher(WholeBodyCommand, "teleop/command", COMMAND_DEADLINE)
+        self.state = self.create_publisher(TeleopState, "teleop/state", LATCHED)
+        self.estop = self.create_publisher(Bool, "robot/estop_request", COMMAND)
+        self.create_subscription(JointState, "joylo/joint_states", self._on_leader, SENSOR)
+        for side in self._joycons:
+            self.create_subscription(
+                Joy,
+                f"joylo/joy_{side}",
+                lambda message, side=side: self._on_joycon(side, message),
+                SENSOR,
+            )
+        self.create_subscription(WholeBodyState, "robot/state", self._on_state, SENSOR)
+        self.create_service(Engage, "teleop/engage", self._on_engage)
+        self.create_timer(1.0 / WATCHDOG_HZ, self._watch)
+        self.diagnostics = Diagnostics(self, self._summary)
+
+    def _on_leader(self, message: JointState) -> None:
+        self._leader = conversions.leader_from_message(message, self._left_joints)
+        self._update()
+
+    def _on_joycon(self, side: str, message: Joy) -> None:
+        self._joycons[side] = conversions.joycon_from_message(side, message)
+
+    def _on_state(self, message: WholeBodyState) -> None:
+        self._state = message
+
+    def _watch(self) -> None:
+        if now_s(self) - self._updated_s > 1.0 / WATCHDOG_HZ:
+            self._update()
+
+    def _update(self) -> None:
+        self._updated_s = now_s(self)
+        output = self.mapper.update(
+            self._updated_s,
+            self._leader,
+            self._joycons["left"],
+            self._joycons["right"],
+            conversions.state_from_message(self._state) if self._state else None,
+        )
+        if output.command is not None:
+            self.command.publish(conversions.command_to_message(output.command))
+            self.diagnostics.count("commands")
+        if output.estop:
+            self.estop.publish(Bool(data=True))
+        self._report(output)
+
+    def _report(self, output: TeleopOutput) -> None:
+        current = (output.engagement, output.message)
+        changed = self._reported is None or output.engagement is not self._reported[0]
+        if not changed and self._updated_s - self._state_sent_s < 1.0 / STATE_HZ:
+            return
+        if changed:
+            line = f"{output.engagement.name.lower()}: {output.message or 'robot follows'}"
+            self.get_logger().info(line)
+        self._reported, self._state_sent_s = current, self._updated_s
+        message = TeleopState(
+            state=int(output.engagement),
+            alignment_error_rad=output.alignment_error_rad,
+            worst_joint=output.worst_joint,
+            message=output.message,
+        )
+        message.header.stamp = conversions.to_time(self._updated_s)
+        self.state.publish(message)
+
+    def _on_engage(self, request: Engage.Request, response: Engage.Response) -> Engage.Response:
+        self.mapper.allow(request.engage)
+        response.success = True
+        response.message = "hold l or r to drive" if request.engage else "let go"
+        return response
+
+    def _summary(self) -> tuple[int, str, dict[str, str]]:
+        engagement = self.mapper.engagement
+        level = 1 if engagement is Engagement.REFUSED else 0
+        return level, f"{engagement.name.lower()} {self.mapper.message}".strip(), {}
+
+
+def main() -> None:
+    run(TeleopNode)

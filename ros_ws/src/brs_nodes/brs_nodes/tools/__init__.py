@@ -1,0 +1,1 @@
+"""Commands that start nodes, measure them or look after them."""
