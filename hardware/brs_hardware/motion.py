@@ -29,9 +29,11 @@ def limit_motion(
     """
     error = target - position
     change = max_acceleration * dt_s
-    # Moving v, v-change, v-2*change ... to rest covers v*(v/change + 1)/2 * dt; solved for v.
-    reach = 8.0 * np.abs(error) / (max_acceleration * dt_s**2)
-    stoppable = 0.5 * change * (np.sqrt(1.0 + reach) - 1.0)
+    # Braking in whole steps covers (v + (v-change) + ... ) * dt, with k steps before the last;
+    # solved for the largest v that still ends on the target.
+    reach = np.abs(error) / (change * dt_s)
+    steps = np.floor(0.5 * (np.sqrt(1.0 + 8.0 * reach) - 1.0))
+    stoppable = change * (reach / (steps + 1.0) + 0.5 * steps)
     speed = np.minimum(np.minimum(stoppable, max_velocity), np.abs(error) / dt_s)
     wanted = np.sign(error) * speed
     new_velocity = np.clip(wanted, velocity - change, velocity + change)

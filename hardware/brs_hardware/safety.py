@@ -243,7 +243,7 @@ class SafetySupervisor:
                         f"{joint} asked {beyond[worst]:.2f} rad beyond its limit; stopped there",
                     )
                 )
-            groups[name], self._velocity[name] = limit_motion(
+            moved, self._velocity[name] = limit_motion(
                 getattr(self._sent, name),
                 self._velocity[name],
                 inside,
@@ -251,6 +251,8 @@ class SafetySupervisor:
                 group.max_acceleration,
                 dt_s,
             )
+            # An uneven cadence may carry a braking joint a hair past its target.
+            groups[name] = np.clip(moved, group.lower, group.upper)
         base, base_event = self._limit_base(target.base_velocity, dt_s)
         if base_event:
             events.append(base_event)

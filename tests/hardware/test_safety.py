@@ -1,0 +1,192 @@
+"""Safety rules: what is refused, what is limited, and that stillness follows every fault."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from conftest import command_like, state_at
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brs_hardware.embodiment import Embodiment, load_embodiment
+from brs_hardware.safety import Mode, SafetySupervisor, SafetyVerdict
+
+STEP_S = 0.01
+
+
+class Bench:
+    """A supervisor with a robot that follows exactly, stepped at 100 Hz."""
+
+    def __init__(self, robot: Embodiment) -> None:
+        self.robot, self.now_s = robot, 100.0
+        self.supervisor = SafetySupervisor(robot)
+        self.state = state_at(robot, self.now_s)
+        assert self.supervisor.arm(self.now_s, self.state) == ""
+
+    def run(self, seconds: float, feedback: bool = True, **changes: object) -> SafetyVerdict:
+        """Offer the same command each step; without changes offer none."""
+        verdict = None
+        for _ in range(round(seconds / STEP_S)):
+            self.now_s += STEP_S
+            if feedback:
+                self.state = dataclasses.replace(self.state, stamp_s=self.now_s)
+            if changes:
+                self.supervisor.offer(self.now_s, command_like(self.state, self.now_s, **changes))
+            verdict = self.supervisor.step(self.now_s, self.state)
+        assert verdict is not None
+        return verdict
+
+
+@pytest.fixture
+def bench(robot: Embodiment) -> Bench:
+    return Bench(robot)
+
+
+def rules(verdict: SafetyVerdict) -> set[str]:
+    return {event.rule for event in verdict.events}
+
+
+DRIVE = {"base_velocity": np.array([0.3, 0.0, 0.0])}
+
+
+def test_disarmed_sends_nothing(robot: Embodiment) -> None:
+    supervisor = SafetySupervisor(robot)
+    state = state_at(robot, 1.0)
+    supervisor.offer(1.0, command_like(state, 1.0, **DRIVE))
+    assert supervisor.step(1.0, state).command is None
+
+
+def test_follows_a_good_command(bench: Bench) -> None:
+    wanted = bench.state.left_arm.position + 0.2
+    verdict = bench.run(1.0, left_arm=wanted, **DRIVE)
+    assert verdict.command is not None and not verdict.holding
+    np.testing.assert_allclose(verdict.command.left_arm, wanted, atol=1e-6)
+    np.testing.assert_allclose(verdict.command.base_velocity, [0.3, 0, 0])
+
+
+def test_stale_command_stops_the_base_within_100_ms(bench: Bench) -> None:
+    bench.run(1.0, **DRIVE)
+    last_s = bench.now_s
+    while bench.run(STEP_S).command.base_velocity[0] > 0:  # type: ignore[union-attr]
+        assert bench.now_s - last_s < 0.1
+    assert "command_stale" in rules(bench.run(STEP_S))
+
+
+def test_old_stamp_counts_as_stale_though_it_just_arrived(bench: Bench) -> None:
+    bench.supervisor.offer(bench.now_s, command_like(bench.state, bench.now_s - 1.0, **DRIVE))
+    assert "command_stale" in rules(bench.supervisor.step(bench.now_s + STEP_S, bench.state))
+
+
+def test_stamp_from_another_clock_is_refused(bench: Bench) -> None:
+    bench.supervisor.offer(bench.now_s, command_like(bench.state, bench.now_s + 9.0, **DRIVE))
+    verdict = bench.supervisor.step(bench.now_s + STEP_S, bench.state)
+    assert verdict.holding and "command_from_future" in rules(verdict)
+
+
+def test_stale_feedback_holds(bench: Bench) -> None:
+    bench.run(0.5, **DRIVE)
+    verdict = bench.run(0.3, feedback=False, **DRIVE)
+    assert verdict.holding and "feedback_stale" in rules(verdict)
+    np.testing.assert_array_equal(verdict.command.base_velocity, 0)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"left_arm": np.full(6, np.nan)},
+        {"torso": np.array([0, np.inf, 0, 0])},
+        {"base_velocity": np.array([np.nan, 0, 0])},
+        {"right_gripper": float("nan")},
+        {"right_arm": np.zeros(5)},
+        {"left_arm": np.zeros(7)},
+    ],
+)
+def test_garbage_holds_the_robot_where_it_is(bench: Bench, changes: dict[str, object]) -> None:
+    before = bench.run(0.3, **DRIVE).command
+    verdict = bench.run(0.2, **changes)
+    assert verdict.holding and rules(verdict) & {"not_a_number", "wrong_size"}
+    np.testing.assert_array_equal(verdict.command.base_velocity, 0)  # type: ignore[union-attr]
+    np.testing.assert_allclose(verdict.command.left_arm, before.left_arm)  # type: ignore[union-attr]
+
+
+def test_out_of_range_stops_at_the_limit_and_says_so(bench: Bench) -> None:
+    group = bench.robot.left_arm
+    verdict = bench.run(3.0, left_arm=group.upper + 1.0)
+    assert np.all(verdict.command.left_arm <= group.upper + 1e-9)  # type: ignore[union-attr]
+    assert "joint_limit" in rules(verdict)
+    assert "left_arm_joint" in verdict.events[0].message
+
+
+def test_estop_latches_until_a_person_clears_it(bench: Bench) -> None:
+    bench.run(0.3, **DRIVE)
+    bench.supervisor.estop("test")
+    verdict = bench.run(0.3, **DRIVE)
+    assert verdict.holding and bench.supervisor.mode is Mode.ESTOP
+    np.testing.assert_array_equal(verdict.command.base_velocity, 0)  # type: ignore[union-attr]
+    assert "clear it first" in bench.supervisor.arm(bench.now_s, bench.state)
+    bench.supervisor.clear_estop()
+    assert bench.run(0.1, **DRIVE).command is None
+    assert bench.supervisor.arm(bench.now_s, bench.state) == ""
+    assert not bench.run(0.2, **DRIVE).holding
+
+
+def test_old_pose_is_not_replayed_after_disarm_and_estop(bench: Bench) -> None:
+    """An e-stop while disarmed must not send the pose of an earlier run."""
+    bench.run(0.5, left_arm=bench.state.left_arm.position + 0.3)
+    bench.supervisor.disarm()
+    bench.supervisor.estop("test")
+    assert bench.run(0.1).command is None
+
+
+def test_moving_arm_brakes_within_its_acceleration(bench: Bench) -> None:
+    group = bench.robot.left_arm
+    far = np.clip(bench.state.left_arm.position + 2.0, group.lower, group.upper)
+    previous = bench.run(0.2, left_arm=far).command
+    bench.supervisor.estop("test")
+    speeds = []
+    for _ in range(60):
+        command = bench.run(STEP_S).command
+        speeds.append((command.left_arm - previous.left_arm) / STEP_S)  # type: ignore[union-attr]
+        previous = command
+    change = np.abs(np.diff(np.array(speeds), axis=0)) / STEP_S
+    assert np.all(change <= group.max_acceleration + 1e-6)
+    np.testing.assert_allclose(speeds[-1], 0, atol=1e-6)
+
+
+def test_only_the_selected_source_counts(bench: Bench) -> None:
+    assert bench.supervisor.select_source("policy") == ""
+    assert bench.run(0.2, **DRIVE).holding  # still offered by teleop
+    assert "unknown source" in bench.supervisor.select_source("ghost")
+
+
+def test_a_fault_holds_and_prevents_arming(bench: Bench) -> None:
+    bench.supervisor.faults["two_robots"] = "another robot node is here"
+    assert bench.run(0.1, **DRIVE).holding
+    bench.supervisor.disarm()
+    assert "another robot" in bench.supervisor.arm(bench.now_s, bench.state)
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_no_command_breaks_a_limit(data: st.DataObject) -> None:
+    """Whatever comes, what goes out is within position, velocity and acceleration limits."""
+    robot = load_embodiment("r1")
+    bench = Bench(robot)
+    value = st.floats(-10, 10) | st.just(float("nan"))
+    previous, speed = bench.run(STEP_S).command, np.zeros(6)
+    for _ in range(15):
+        arm = np.array(data.draw(st.lists(value, min_size=6, max_size=6)))
+        base = np.array(data.draw(st.lists(value, min_size=3, max_size=3)))
+        for _ in range(3):
+            command = bench.run(STEP_S, left_arm=arm, base_velocity=base).command
+            assert command is not None and previous is not None
+            new = (command.left_arm - previous.left_arm) / STEP_S
+            group = robot.left_arm
+            assert np.all(command.left_arm >= group.lower - 1e-9)
+            assert np.all(command.left_arm <= group.upper + 1e-9)
+            assert np.all(np.abs(new) <= group.max_velocity + 1e-6)
+            assert np.all(np.abs(new - speed) <= group.max_acceleration * STEP_S + 1e-6)
+            assert np.all(np.abs(command.base_velocity) <= robot.base.max_velocity + 1e-9)
+            previous, speed = command, new
