@@ -1,0 +1,182 @@
+"""Colour and depth pictures of a simulated world, drawn off screen.
+
+Without a graphics card set MUJOCO_GL=egl (or osmesa) before Python starts; with neither that nor
+a display, Linux takes egl here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+if sys.platform == "linux" and "DISPLAY" not in os.environ:
+    os.environ.setdefault("MUJOCO_GL", "egl")  # read when mujoco is first imported
+
+import mujoco
+import numpy as np
+
+from brs_hardware.config import did_you_mean
+from brs_hardware.embodiment import Camera, Embodiment
+from brs_hardware.errors import BrsError, DeviceError
+from brs_hardware.kinematics import optical_frame
+from brs_sim.model import THIRD_PERSON
+from brs_sim.world import Snapshot, World
+
+
+@dataclass(frozen=True)
+class CameraFrame:
+    """Colour and depth of one camera at one moment, pixel for pixel the same view."""
+
+    stamp_s: float  # simulated time of the state drawn [s]
+    color: np.ndarray  # (height, width, 3) uint8 RGB
+    depth: np.ndarray  # (height, width) float32 [m] along the optical axis, 0 = out of range
+    fx: float  # [px]
+    fy: float  # [px]
+    cx: float  # [px], the middle of the first pixel is 0
+    cy: float  # [px]
+    frame_id: str  # optical frame: z forward, x right, y down
+
+
+def intrinsics(camera: Camera) -> tuple[float, float, float, float]:
+    """fx, fy, cx, cy [px] of a camera of the embodiment, which has no distortion."""
+    focal = camera.height / 2.0 / np.tan(camera.vertical_fov / 2.0)
+    return float(focal), float(focal), (camera.width - 1) / 2.0, (camera.height - 1) / 2.0
+
+
+class CameraRenderer:
+    """Draws snapshots of a world. Make and use it in one thread: it owns a GL context.
+
+    Args:
+        world: whose robot has the cameras.
+
+    Raises:
+        DeviceError: there is no GL to draw with.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._embodiment: Embodiment = world.embodiment
+        self._gl: Any = None
+        self._context: Any = None
+        self._model: mujoco.MjModel | None = None
+        self._option = mujoco.MjvOption()
+        try:
+            self._gl = mujoco.GLContext(1, 1)
+            self._gl.make_current()
+            self._load(world.model)
+        except Exception as error:  # each GL library has errors of its own
+            self.close()
+            raise DeviceError(
+                f"cannot draw off screen: {error}",
+                where=f"MUJOCO_GL={os.environ.get('MUJOCO_GL', '')}",
+                remedy="install libegl1 and libgl1-mesa-dri (or libosmesa6, MUJOCO_GL=osmesa)",
+            ) from error
+
+    def render(self, snapshot: Snapshot, camera_name: str) -> CameraFrame:
+        """Colour and depth of a camera of the embodiment.
+
+        Raises:
+            BrsError: unknown camera.
+        """
+        cameras = self._embodiment.cameras
+        if camera_name not in cameras:
+            raise BrsError(
+                f"unknown camera '{camera_name}'", remedy=did_you_mean(camera_name, cameras)
+            )
+        camera = cameras[camera_name]
+        color = np.empty((camera.height, camera.width, 3), np.uint8)
+        depth = np.empty((camera.height, camera.width), np.float32)
+        self._draw(snapshot, camera_name, color, depth)
+        return CameraFrame(
+            snapshot.stamp_s,
+            np.flipud(color).copy(),
+            self._to_metres(np.flipud(depth), camera.depth_range),
+            *intrinsics(camera),
+            frame_id=optical_frame(camera_name),
+        )
+
+    def render_third_person(self, snapshot: Snapshot, width: int, height: int) -> np.ndarray:
+        """The scene from behind the robot, (height, width, 3) uint8 RGB; for people.
+
+        Raises:
+            BrsError: larger than the off-screen buffer.
+        """
+        buffer = snapshot.model.vis.global_
+        if not (0 < width <= buffer.offwidth and 0 < height <= buffer.offheight):
+            raise BrsError(
+                f"no picture of {width}x{height}",
+                remedy=f"at most {buffer.offwidth}x{buffer.offheight}",
+            )
+        color = np.empty((height, width, 3), np.uint8)
+        self._draw(snapshot, THIRD_PERSON, color, None)
+        return np.flipud(color).copy()
+
+    def close(self) -> None:
+        """Frees the GL context; the renderer is of no use afterwards."""
+        if self._context is not None:
+            self._context.free()
+            self._context = None
+        if self._gl is not None:
+            self._gl.free()
+            self._gl = None
+
+    def __enter__(self) -> CameraRenderer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _load(self, model: mujoco.MjModel) -> None:
+        """Takes a model into GL memory; each reset of the world makes another."""
+        if self._context is not None:
+            self._context.free()
+        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
+        # Far maps to 0, which leaves the most digits of float32 to near things.
+        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+        self._scene = mujoco.MjvScene(model, maxgeom=model.ngeom + 10)
+        for flag in ("SHADOW", "REFLECTION", "HAZE", "FOG"):
+            self._scene.flags[getattr(mujoco.mjtRndFlag, f"mjRND_{flag}")] = 0
+        self._data = mujoco.MjData(model)
+        self._model = model
+
+    def _draw(
+        self, snapshot: Snapshot, camera: str, color: np.ndarray, depth: np.ndarray | None
+    ) -> None:
+        """Fills the arrays, lowest row first, as GL has it."""
+        if self._gl is None:
+            raise BrsError("the renderer is closed", remedy="make another")
+        self._gl.make_current()
+        if snapshot.model is not self._model:
+            self._load(snapshot.model)
+        data = self._data
+        data.qpos[:] = snapshot.qpos
+        mujoco.mj_kinematics(snapshot.model, data)
+        mujoco.mj_comPos(snapshot.model, data)
+        mujoco.mj_camlight(snapshot.model, data)
+        view = mujoco.MjvCamera()
+        view.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        view.fixedcamid = snapshot.model.camera(camera).id
+        every = mujoco.mjtCatBit.mjCAT_ALL.value
+        mujoco.mjv_updateScene(snapshot.model, data, self._option, None, view, every, self._scene)
+        height, width = color.shape[:2]
+        viewport = mujoco.MjrRect(0, 0, width, height)
+        mujoco.mjr_render(viewport, self._scene, self._context)
+        mujoco.mjr_readPixels(color, depth, viewport, self._context)
+
+    def _to_metres(self, depth: np.ndarray, depth_range: np.ndarray) -> np.ndarray:
+        """Distances from the reversed depth buffer: buffer = near (far - z) / (z (far - near))."""
+        assert self._model is not None
+        extent = self._model.stat.extent
+        near = np.float32(self._model.vis.map.znear * extent)
+        far = np.float32(self._model.vis.map.zfar * extent)
+        distance = near * far / (near + depth * (far - near))
+        inside = (distance >= depth_range[0]) & (distance <= depth_range[1])
+        return np.where(inside, distance, np.float32(0.0)).astype(np.float32)
