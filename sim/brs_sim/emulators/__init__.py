@@ -1,0 +1,1 @@
+"""Devices that are not there: a JoyLo, spoken to through its real drivers."""
