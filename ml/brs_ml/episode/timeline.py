@@ -1,0 +1,91 @@
+"""When a recorded message is due again, and whether a replay may start from here."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from brs_ml.episode.errors import EpisodeError
+
+
+def command_times_ns(stamps_ns: Sequence[int], log_times_ns: Sequence[int]) -> list[int]:
+    """Times of commands on the bag's time line.
+
+    Header stamps are free of the network's jitter, so they give the spacing; the first log time
+    gives the place, which holds where stamps and log times come from different clocks. Without
+    usable stamps (missing or stepping back) the log times are taken.
+
+    Args:
+        stamps_ns: (n,) header stamps [ns], 0 where missing.
+        log_times_ns: (n,) times of reception [ns].
+    """
+    if not stamps_ns:
+        return []
+    forward = all(a <= b for a, b in itertools.pairwise(stamps_ns))
+    if not forward or stamps_ns[0] <= 0:
+        return list(log_times_ns)
+    shift = log_times_ns[0] - stamps_ns[0]
+    return [stamp + shift for stamp in stamps_ns]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """An absolute schedule: each time is computed from the start, so errors do not add up."""
+
+    origin_ns: int  # bag time that is played first
+    start_ns: int  # clock time at which it is played
+    rate: float  # 2 is twice as fast
+
+    def due_ns(self, bag_time_ns: int) -> int:
+        """Clock time at which a bag time is due [ns]."""
+        return self.start_ns + round((bag_time_ns - self.origin_ns) / self.rate)
+
+
+def check_start(
+    joints: Sequence[str], commanded: np.ndarray, measured: np.ndarray, tolerance_rad: float
+) -> None:
+    """Refuse a replay whose first command is far from where the robot is.
+
+    Args:
+        joints: (n,) names.
+        commanded: (n,) first command of the bag [rad].
+        measured: (n,) the robot now [rad].
+        tolerance_rad: largest difference allowed.
+
+    Raises:
+        EpisodeError: names the joint that is farthest, or the counts that differ.
+    """
+    if not len(joints) == len(commanded) == len(measured):
+        raise EpisodeError(
+            f"the bag commands {len(commanded)} joints, the robot measures {len(measured)} and "
+            f"its description names {len(joints)}",
+            remedy="replay on the robot that was recorded",
+        )
+    error = np.abs(np.asarray(commanded) - np.asarray(measured))
+    # A number that is none is as far as can be.
+    error = np.where(np.isfinite(error), error, np.inf)
+    worst = int(np.argmax(error)) if len(error) else 0
+    if len(error) and error[worst] > tolerance_rad:
+        raise EpisodeError(
+            f"{joints[worst]} is at {measured[worst]:.2f} rad, the bag begins at "
+            f"{commanded[worst]:.2f} rad, {error[worst]:.2f} away (limit {tolerance_rad:g})",
+            remedy="bring the robot to the start of the episode",
+        )
+
+
+def parse_remaps(text: str) -> dict[str, str]:
+    """`from` or `from:=to` names, comma-separated, as {from: to}.
+
+    Raises:
+        EpisodeError: a name is missing on either side.
+    """
+    remaps: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        source, arrow, target = (piece.strip() for piece in part.partition(":="))
+        if not source or (arrow and not target):
+            raise EpisodeError(f"'{part}' is no topic", remedy="write from or from:=to")
+        remaps[source] = target or source
+    return remaps
