@@ -93,6 +93,14 @@ def now_s(node: Node) -> float:
     return node.get_clock().now().nanoseconds * 1e-9
 
 
+def log(node: Node, warning: bool, line: str) -> None:
+    """Log at a level decided at run time (rclpy ties a level to each calling line)."""
+    if warning:
+        node.get_logger().warning(line)
+    else:
+        node.get_logger().info(line)
+
+
 class Diagnostics:
     """One status at 1 Hz on /diagnostics: a level, a line, and rates of what was counted."""
 

@@ -40,6 +40,7 @@ from brs_nodes.common import (
     SENSOR,
     Diagnostics,
     declare,
+    log,
     now_s,
     parameter,
     run,
@@ -294,9 +295,7 @@ class RobotNode(Node):
             self.supervisor.disarm()
         response.success = not problem
         response.message = problem or ("armed" if request.arm else "disarmed")
-        (self.get_logger().info if response.success else self.get_logger().warning)(
-            f"arm: {response.message}"
-        )
+        log(self, not response.success, f"arm: {response.message}")
         self._step()
         return response
 

@@ -1,0 +1,319 @@
+"""Node `r1_sim`: the simulated R1 behind the vendor's topics.
+
+Three threads share the world: the executor takes commands, `physics` steps in real time (or
+`realtime_factor` times that) and publishes feedback at 200 Hz, `cameras` renders and publishes
+images at their own rate from snapshots, so that a slow picture never delays feedback.
+
+With use_sim_time the node publishes /clock and stamps with simulated time; without it, stamps are
+the wall clock's, as on the robot.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from brs_interfaces.msg import TaskState
+from brs_interfaces.srv import ResetTask
+from geometry_msgs.msg import TwistStamped
+from nav_msgs.msg import Odometry
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image, JointState
+from std_msgs.msg import Bool
+from visualization_msgs.msg import Marker, MarkerArray
+
+from brs_hardware.embodiment import load_embodiment
+from brs_hardware.errors import BrsError
+from brs_nodes import conversions
+from brs_nodes.common import LATCHED, SENSOR, Diagnostics, declare, parameter, run
+from brs_sim.cameras import CameraRenderer
+from brs_sim.tasks import TaskStatus
+from brs_sim.world import VendorFeedback, World
+
+FEEDBACK_HZ = 200.0
+ODOMETRY_HZ = 50.0
+OBJECTS_HZ = 10.0
+TASK_HZ = 5.0
+# Behind by more than this, the simulator gives up catching up and lets time slip.
+LATEST_S = 0.1
+# The vendor takes commands best effort.
+VENDOR = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    robot: str = parameter("r1", "robot description in config/robots")
+    task: str = parameter("shelves", "scene and success rule")
+    seed: int = parameter(0, "of the scene", 0, 2**31 - 1)
+    realtime_factor: float = parameter(1.0, "simulated seconds a second", 0.01, 100.0)
+    camera_hz: float = parameter(15.0, "rate of every camera; 0 switches them off", 0.0, 60.0)
+
+
+class R1SimNode(Node):
+    """Thin shell around World."""
+
+    def __init__(self) -> None:
+        super().__init__("r1_sim")
+        self.parameters = declare(self, Parameters)
+        self.robot = load_embodiment(self.parameters.robot)
+        self.world = World(self.robot, self.parameters.task, self.parameters.seed)
+        self.publish_clock = bool(self.get_parameter("use_sim_time").value)
+        self._open_feedback()
+        self._open_commands()
+        self.create_service(ResetTask, "sim/reset", self._on_reset)
+        self.diagnostics = Diagnostics(self, self._summary)
+        self._time_base_s = time.time() if not self.publish_clock else 0.0
+        self._reached = 0.0  # measured realtime factor
+        self._failure = ""
+        self._task_reported: TaskStatus | None = None
+        self._closing = threading.Event()
+        self._threads = [threading.Thread(target=self._simulate, name="physics", daemon=True)]
+        if self.parameters.camera_hz > 0:
+            self._threads.append(threading.Thread(target=self._film, name="cameras", daemon=True))
+        for thread in self._threads:
+            thread.start()
+        self.get_logger().info(
+            f"{self.robot.name}, task {self.parameters.task}, seed {self.parameters.seed}"
+        )
+
+    # -- topics ----------------------------------------------------------------------------
+
+    def _open_feedback(self) -> None:
+        robot = self.robot
+        self._joints = {
+            name: self.create_publisher(JointState, robot.group(name).feedback_topic, SENSOR)
+            for name in robot.GROUPS
+        }
+        self._grippers = {
+            name: self.create_publisher(JointState, robot.gripper(name).feedback_topic, SENSOR)
+            for name in robot.GRIPPERS
+        }
+        self._chassis = self.create_publisher(JointState, robot.base.feedback_topic, SENSOR)
+        self._odometry = self.create_publisher(Odometry, robot.base.odometry_topic, SENSOR)
+        self._clock_publisher = self.create_publisher(Clock, "/clock", 10) if self.publish_clock else None
+        self._task = self.create_publisher(TaskState, "sim/task", LATCHED)
+        self._objects = self.create_publisher(MarkerArray, "sim/objects", 10)
+        self._cameras = {
+            name: (
+                self.create_publisher(Image, f"camera/{name}/color/image_raw", SENSOR),
+                self.create_publisher(Image, f"camera/{name}/depth/image_raw", SENSOR),
+                self.create_publisher(CameraInfo, f"camera/{name}/camera_info", SENSOR),
+            )
+            for name in robot.cameras
+        }
+
+    def _open_commands(self) -> None:
+        robot = self.robot
+        for name in robot.GROUPS:
+            self.create_subscription(
+                JointState,
+                robot.group(name).command_topic,
+                lambda message, name=name: self._command(
+                    self.world.command_joints, name, np.array(message.position)
+                ),
+                VENDOR,
+            )
+        for name in robot.GRIPPERS:
+            self.create_subscription(
+                JointState,
+                robot.gripper(name).command_topic,
+                lambda message, name=name: self._command(
+                    self.world.command_gripper, name, *message.position[:1]
+                ),
+                VENDOR,
+            )
+        self.create_subscription(TwistStamped, robot.base.command_topic, self._on_twist, VENDOR)
+        self.create_subscription(
+            Bool, robot.base.brake_topic, lambda message: self.world.brake(message.data), LATCHED
+        )
+
+    def _command(self, apply: Any, *values: Any) -> None:
+        """Like the vendor's driver, a malformed command is dropped with a line in the log."""
+        try:
+            apply(*values)
+        except (BrsError, TypeError) as error:
+            self.get_logger().error(f"command refused: {error}", throttle_duration_sec=1.0)
+
+    def _on_twist(self, message: TwistStamped) -> None:
+        twist = message.twist
+        self._command(self.world.command_base, twist.linear.x, twist.linear.y, twist.angular.z)
+
+    def _on_reset(
+        self, request: ResetTask.Request, response: ResetTask.Response
+    ) -> ResetTask.Response:
+        self._time_base_s += self.world.time_s  # stamps never go back
+        self.world.reset(request.seed)
+        response.success, response.message = True, f"seed {request.seed}"
+        return response
+
+    # -- physics ---------------------------------------------------------------------------
+
+    def _simulate(self) -> None:
+        step_s = 1.0 / FEEDBACK_HZ
+        pace_s = step_s / self.parameters.realtime_factor
+        due_s = window_s = time.monotonic()
+        count = 0
+        try:
+            while not self._closing.is_set():
+                self.world.step(step_s)
+                count += 1
+                self._publish_feedback(count)
+                due_s += pace_s
+                left_s = due_s - time.monotonic()
+                if left_s > 0:
+                    time.sleep(left_s)
+                elif left_s < -LATEST_S:
+                    due_s = time.monotonic()
+                if count % FEEDBACK_HZ == 0:
+                    elapsed_s, window_s = time.monotonic() - window_s, time.monotonic()
+                    self._reached = FEEDBACK_HZ * step_s / elapsed_s
+        except BrsError as error:
+            self._failure = str(error)
+            self.get_logger().fatal(f"the simulation stopped: {error}")
+
+    def _stamp_s(self, simulated_s: float) -> float:
+        """Simulated time, or the wall clock's as on the robot."""
+        return self._time_base_s + simulated_s if self.publish_clock else time.time()
+
+    def _publish_feedback(self, count: int) -> None:
+        feedback = self.world.feedback()
+        stamp_s = self._stamp_s(feedback.stamp_s)
+        if self._clock_publisher:
+            self._clock_publisher.publish(Clock(clock=conversions.to_time(stamp_s)))
+        for name, publisher in self._joints.items():
+            state = feedback.joints[name]
+            publisher.publish(
+                conversions.joint_state(
+                    stamp_s,
+                    self.robot.group(name).joints,
+                    state.position,
+                    state.velocity,
+                    state.effort,
+                )
+            )
+        for name, publisher in self._grippers.items():
+            gripper = feedback.grippers[name]
+            stroke, speed, effort = (
+                np.array([value])
+                for value in (gripper.stroke_mm, gripper.velocity, gripper.effort)
+            )
+            publisher.publish(conversions.joint_state(stamp_s, (name,), stroke, speed, effort))
+        # As the vendor does: vx, vy, wz first; we add the wheels' rolling speeds.
+        velocity = np.concatenate([feedback.base_velocity, feedback.wheel_speed])
+        self._chassis.publish(
+            conversions.joint_state(stamp_s, ("chassis",), feedback.wheel_angle, velocity)
+        )
+        self.diagnostics.count("feedback")
+        if count % (FEEDBACK_HZ // ODOMETRY_HZ) == 0:
+            self._publish_odometry(stamp_s, feedback)
+        if count % (FEEDBACK_HZ // OBJECTS_HZ) == 0:
+            self._publish_objects(stamp_s)
+        if count % (FEEDBACK_HZ // TASK_HZ) == 0:
+            self._publish_task(stamp_s)
+
+    def _publish_odometry(self, stamp_s: float, feedback: VendorFeedback) -> None:
+        message = Odometry(child_frame_id="base_link")
+        message.header.stamp, message.header.frame_id = conversions.to_time(stamp_s), "odom"
+        x, y, yaw = map(float, feedback.base_pose)
+        message.pose.pose.position.x, message.pose.pose.position.y = x, y
+        message.pose.pose.orientation.z = math.sin(yaw / 2)
+        message.pose.pose.orientation.w = math.cos(yaw / 2)
+        vx, vy, wz = map(float, feedback.base_velocity)
+        message.twist.twist.linear.x, message.twist.twist.linear.y = vx, vy
+        message.twist.twist.angular.z = wz
+        self._odometry.publish(message)
+
+    def _publish_objects(self, stamp_s: float) -> None:
+        """Ground truth of the scene, for operators, evaluation and RViz."""
+        message = MarkerArray()
+        for number, (name, (position, rotation)) in enumerate(self.world.objects().items()):
+            marker = Marker(ns=name, id=number, type=Marker.CUBE)
+            marker.header.stamp, marker.header.frame_id = conversions.to_time(stamp_s), "odom"
+            point, turn = marker.pose.position, marker.pose.orientation
+            point.x, point.y, point.z = map(float, position)
+            turn.w, turn.x, turn.y, turn.z = map(float, rotation)
+            marker.scale.x = marker.scale.y = marker.scale.z = 0.08
+            marker.color.r, marker.color.a = 0.8, 1.0
+            message.markers.append(marker)
+        self._objects.publish(message)
+
+    def _publish_task(self, stamp_s: float) -> None:
+        status = self.world.task_status()
+        message = TaskState(
+            task=self.parameters.task,
+            seed=self.world.seed,
+            subtasks=list(status.subtasks),
+            done=list(status.done),
+            success=status.success,
+            time_s=status.time_s,
+        )
+        message.header.stamp = conversions.to_time(stamp_s)
+        self._task.publish(message)
+        if self._task_reported and status.done != self._task_reported.done:
+            done = [n for n, d in zip(status.subtasks, status.done, strict=True) if d]
+            self.get_logger().info(f"sub-tasks done: {', '.join(done) or 'none'}")
+        self._task_reported = status
+
+    # -- cameras ---------------------------------------------------------------------------
+
+    def _film(self) -> None:
+        # Pictures may come late; control may not.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
+        renderer = CameraRenderer(self.world)
+        period_s = 1.0 / self.parameters.camera_hz
+        next_s = 0.0
+        while not self._closing.is_set():
+            now_s = self.world.time_s
+            if now_s < next_s - period_s:  # the scene was reset
+                next_s = now_s
+            if now_s < next_s:
+                self._closing.wait(min((next_s - now_s) / self.parameters.realtime_factor, 0.05))
+                continue
+            next_s = max(next_s + period_s, now_s)
+            snapshot = self.world.snapshot()
+            stamp_s = self._stamp_s(snapshot.stamp_s)
+            for name, (color, depth, info) in self._cameras.items():
+                frame = renderer.render(snapshot, name)
+                if self._closing.is_set():
+                    break
+                color.publish(conversions.color_image(stamp_s, frame.frame_id, frame.color))
+                depth.publish(conversions.depth_image(stamp_s, frame.frame_id, frame.depth))
+                height, width = frame.depth.shape
+                info.publish(
+                    conversions.camera_info(
+                        stamp_s,
+                        frame.frame_id,
+                        width,
+                        height,
+                        frame.fx,
+                        frame.fy,
+                        frame.cx,
+                        frame.cy,
+                    )
+                )
+            self.diagnostics.count("frames")
+        renderer.close()
+
+    def _summary(self) -> tuple[int, str, dict[str, Any]]:
+        if self._failure:
+            return 2, self._failure, {}
+        slow = self._reached < 0.95 * self.parameters.realtime_factor
+        line = f"{self._reached:.2f} x real time"
+        return int(slow), line, {"realtime_factor": f"{self._reached:.3f}"}
+
+    def close(self) -> None:
+        """Stop the threads before the publishers go."""
+        self._closing.set()
+        for thread in self._threads:
+            thread.join(timeout=2.0)
+
+
+def main() -> None:
+    run(R1SimNode)
