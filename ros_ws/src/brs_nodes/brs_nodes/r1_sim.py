@@ -97,7 +97,9 @@ class R1SimNode(Node):
         }
         self._chassis = self.create_publisher(JointState, robot.base.feedback_topic, SENSOR)
         self._odometry = self.create_publisher(Odometry, robot.base.odometry_topic, SENSOR)
-        self._clock_publisher = self.create_publisher(Clock, "/clock", 10) if self.publish_clock else None
+        self._clock_publisher = (
+            self.create_publisher(Clock, "/clock", 10) if self.publish_clock else None
+        )
         self._task = self.create_publisher(TaskState, "sim/task", LATCHED)
         self._objects = self.create_publisher(MarkerArray, "sim/objects", 10)
         self._cameras = {

@@ -263,10 +263,7 @@ class RobotNode(Node):
         current = {event.rule: event for event in events}
         for rule, event in current.items():
             if rule not in self._events:
-                level = (
-                    self.get_logger().info if event.severity == 0 else self.get_logger().warning
-                )
-                level(f"{rule}: {event.message}")
+                log(self, int(event.severity) > 0, f"{rule}: {event.message}")
         self._events = current
 
     def _look_for_another_robot(self) -> None:
