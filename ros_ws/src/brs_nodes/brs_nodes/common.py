@@ -12,7 +12,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
@@ -131,6 +131,19 @@ class Diagnostics:
         self._publisher.publish(message)
 
 
+def make_executor() -> Executor:
+    """The cheapest executor there is: events where rclpy has it (Kilted), else single-threaded.
+
+    Six topics at 200 Hz into one process, 2 cores: events 0.09 of a core and 0.72 ms at the 99th
+    percentile, single-threaded 0.27 of a core and 1.46 ms (`brs bench --group executor`).
+    """
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:
+        return SingleThreadedExecutor()
+    return EventsExecutor()
+
+
 def run(make_node: Callable[[], Node]) -> None:
     """Main of every node: start, spin, close on SIGINT or SIGTERM, one line for a user's error."""
     # Our own handlers: those of rclpy would invalidate the context before close() has sent a
@@ -142,7 +155,7 @@ def run(make_node: Callable[[], Node]) -> None:
     status = 0
     try:
         node = make_node()
-        executor = SingleThreadedExecutor()
+        executor = make_executor()
         executor.add_node(node)
         while rclpy.ok():
             # Returns now and then so that a signal is seen while nothing happens.

@@ -74,7 +74,7 @@ class RobotNode(Node):
         self._state: WholeBodyState | None = None
         self._feedback_problem = ""
         self._events: dict[str, SafetyEvent] = {}
-        self._safety_sent_s = self._stepped_s = 0.0
+        self._safety_sent_s = self._stepped_s = self._commanded_s = 0.0
         self._holding = True
         self._mode_sent: tuple[Mode, str, bool] | None = None
         self._open_feedback()
@@ -189,6 +189,7 @@ class RobotNode(Node):
             return
         if self.supervisor.offer(now_s(self), command):
             self._step()
+            self._commanded_s = self._stepped_s
             self.diagnostics.count("commands")
 
     def _tick(self) -> None:
@@ -196,7 +197,7 @@ class RobotNode(Node):
         self._state = self.feedback.state()
         if self._state is not None:
             self._state_publisher.publish(conversions.state_to_message(self._state))
-        if now_s(self) - self._stepped_s > 1.5 / TICK_HZ:
+        if now_s(self) - self._commanded_s > 1.5 / TICK_HZ:
             self._step()
 
     def _step(self) -> None:
