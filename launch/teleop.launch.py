@@ -1,0 +1,124 @@
+"""Teleoperation: leader, teleop and robot; with a simulator, an emulated leader, a recorder."""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
+from launch.conditions import IfCondition
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
+from launch_ros.actions import Node, PushRosNamespace
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+RESPAWN = {"respawn": True, "respawn_delay": 1.0}
+
+
+def typed(value, kind):
+    """A parameter of one type, whatever its text looks like."""
+    return ParameterValue(value, value_type=kind)
+
+
+def node(executable, parameters=None, **options):
+    """A node of brs_nodes with what all of them take."""
+    return Node(
+        package="brs_nodes",
+        executable=executable,
+        name=executable,
+        output="screen",
+        parameters=[
+            LaunchConfiguration("params_file"),
+            {
+                "robot": typed(LaunchConfiguration("robot"), str),
+                "use_sim_time": typed(LaunchConfiguration("use_sim_time"), bool),
+                **(parameters or {}),
+            },
+        ],
+        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+        **options,
+    )
+
+
+def generate_launch_description():
+    share = FindPackageShare("brs")
+    leader = LaunchConfiguration("leader")
+    task = typed(LaunchConfiguration("task"), str)
+    arguments = [
+        DeclareLaunchArgument(
+            "robot", default_value="r1", description="robot description in config/robots"
+        ),
+        DeclareLaunchArgument(
+            "sim",
+            default_value="false",
+            choices=["true", "false"],
+            description="start the simulator instead of using a real robot",
+        ),
+        DeclareLaunchArgument(
+            "leader",
+            default_value="joylo",
+            choices=["joylo", "emulated", "script"],
+            description="the real JoyLo, an emulated one moved by a person, or one by a script",
+        ),
+        DeclareLaunchArgument(
+            "operator",
+            default_value="keyboard",
+            choices=["keyboard", "gamepad"],
+            description="who moves the leader if it is `emulated`",
+        ),
+        DeclareLaunchArgument(
+            "record",
+            default_value="false",
+            choices=["true", "false"],
+            description="start the recorder, which waits for a button or a service call",
+        ),
+        DeclareLaunchArgument(
+            "episodes", default_value="out/episodes", description="folder of recorded episodes"
+        ),
+        DeclareLaunchArgument("task", default_value="shelves", description="what is to be done"),
+        DeclareLaunchArgument("seed", default_value="0", description="of scene and script"),
+        DeclareLaunchArgument("namespace", default_value="", description="of all nodes"),
+        DeclareLaunchArgument(
+            "use_sim_time", default_value="false", description="follow /clock: true, false"
+        ),
+        DeclareLaunchArgument(
+            "params_file",
+            default_value=PathJoinSubstitution([share, "config", "nodes", "default.yaml"]),
+            description="YAML of parameters",
+        ),
+        DeclareLaunchArgument(
+            "log_level", default_value="info", description="debug, info, warn, error or fatal"
+        ),
+    ]
+    passed_on = ("robot", "task", "seed", "namespace", "use_sim_time", "params_file", "log_level")
+    # It enters the namespace by itself, so it stands outside of the group.
+    simulator = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(PathJoinSubstitution([share, "launch", "sim.launch.py"])),
+        launch_arguments=[(name, LaunchConfiguration(name)) for name in passed_on],
+        condition=IfCondition(LaunchConfiguration("sim")),
+    )
+    # config/leaders/joylo.yaml has the real ports, joylo_emulated.yaml those of the emulator.
+    leader_file = PythonExpression(["'joylo' if '", leader, "' == 'joylo' else 'joylo_emulated'"])
+    operator = PythonExpression(
+        ["'script' if '", leader, "' == 'script' else '", LaunchConfiguration("operator"), "'"]
+    )
+    nodes = GroupAction(
+        [
+            PushRosNamespace(LaunchConfiguration("namespace")),
+            node(
+                "leader_emulator",
+                {
+                    "task": task,
+                    "seed": typed(LaunchConfiguration("seed"), int),
+                    "operator": typed(operator, str),
+                },
+                condition=IfCondition(PythonExpression(["'", leader, "' != 'joylo'"])),
+            ),
+            node("joylo", {"leader": typed(leader_file, str)}, **RESPAWN),
+            node("teleop", **RESPAWN),
+            node("robot", **RESPAWN),
+            node(
+                "recorder",
+                {"folder": typed(LaunchConfiguration("episodes"), str), "task": task},
+                condition=IfCondition(LaunchConfiguration("record")),
+            ),
+        ]
+    )
+    return LaunchDescription([*arguments, simulator, nodes])
