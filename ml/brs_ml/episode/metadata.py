@@ -95,6 +95,7 @@ class EpisodeInfo:
     instruction: str = ""
     operator: str = ""
     seed: int = 0
+    robot: str = ""
     success: bool | None = None  # None: not judged
     # recording, review, saved, discarded, interrupted, disk_full or recovered
     status: str = "recording"

@@ -1,0 +1,53 @@
+"""Puts the built ROS workspace into this process, and hands tests a ROS domain of their own."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+
+def enter_workspace() -> None:
+    """Make messages and nodes of the workspace importable in the running interpreter.
+
+    The loader read LD_LIBRARY_PATH when the process began, so the workspace's libraries, which
+    the middleware opens by name, are loaded here by path; afterwards their names are known.
+    """
+    from brs_cli.environment import workspace_environment
+
+    environment = workspace_environment(ROOT)
+    os.environ.update(environment)
+    for folder in environment["PYTHONPATH"].split(os.pathsep):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    waiting = sorted((ROOT / "ros_ws" / "install" / "lib").glob("libbrs_interfaces__*.so"))
+    # They depend on each other: those that cannot be loaded yet are tried again.
+    for _ in range(len(waiting)):
+        waiting = [library for library in waiting if not _loaded(library)]
+
+
+def _loaded(library: Path) -> bool:
+    try:
+        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+    except OSError:
+        return False
+    return True
+
+
+enter_workspace()
+
+from harness import Harness  # noqa: E402  (needs the workspace)
+
+
+@pytest.fixture
+def ros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Harness]:
+    """A node, started executables and patient waiting, in a DDS domain of this test alone."""
+    with Harness(tmp_path, monkeypatch) as harness:
+        yield harness
