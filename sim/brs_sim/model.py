@@ -90,8 +90,9 @@ def _set_options(spec: mujoco.MjSpec) -> None:
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     option.impratio = 10.0  # firm friction, so that held things do not creep out of the grippers
-    option.iterations = 20
-    option.ls_iterations = 10
+    # Seldom needed, but a solver stopped early feeds energy into free things.
+    option.iterations = 100
+    option.ls_iterations = 50
     # Shadows and multisampling cost ten times the rest of a frame without a graphics card.
     spec.visual.quality.shadowsize = 0
     spec.visual.quality.offsamples = 0

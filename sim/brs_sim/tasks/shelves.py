@@ -57,13 +57,13 @@ class Shelves(Task):
         self.items = tuple(
             Item(
                 name=f"box_{place}",
-                size=random.uniform([0.050, 0.046, 0.13], [0.062, 0.054, 0.17]),
+                size=random.uniform([0.048, 0.040, 0.13], [0.060, 0.048, 0.17]),
                 mass=float(random.uniform(0.15, 0.35)),
                 colour=colours[i],
-                position=np.array([0.87, across]) + random.uniform([-0.03, -0.04], [0.03, 0.04]),
+                position=np.array([0.87, across]) + random.uniform([-0.03, -0.03], [0.03, 0.03]),
                 yaw=float(random.uniform(-0.12, 0.12)),
             )
-            for i, (place, across) in enumerate([("left", 0.27), ("right", -0.27), ("middle", 0)])
+            for i, (place, across) in enumerate([("left", 0.25), ("right", -0.25), ("middle", 0)])
         )
         self.objects = tuple(item.name for item in self.items)
         self.subtasks = tuple(f"{item.name} on shelf" for item in self.items)
