@@ -6,51 +6,38 @@ from collections import defaultdict
 
 
 class LossCounter:
-    """Two witnesses of one loss are not counted twice.
+    """Gaps in each publisher's sequence numbers, and what the queue refused.
 
-    The middleware reports lost messages, and gaps in a publisher's sequence numbers show them,
-    too; either may see more than the other, so the larger count of each topic is taken. What the
-    queue refused had arrived before and is counted on top.
+    A gap shows every loss on the way, in the network as in the reader's history, up to the
+    message that came after it. The middleware's own events of lost messages see less (not what a
+    full history overwrites), so they are not counted besides.
     """
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, bytes], int] = {}
-        self._gaps: dict[str, int] = defaultdict(int)
-        self._reported: dict[str, int] = defaultdict(int)
-        self._refused: dict[str, int] = defaultdict(int)
+        self._lost: dict[str, int] = defaultdict(int)
 
     def received(self, topic: str, publisher: bytes, sequence: int) -> None:
         """A message came. A sequence of 0 or one that steps back (restart) opens no gap."""
         last = self._last.get((topic, publisher), 0)
         self._last[topic, publisher] = sequence
         if 0 < last < sequence - 1:
-            self._gaps[topic] += sequence - last - 1
-
-    def reported(self, topic: str, count: int) -> None:
-        """The middleware reports `count` more lost messages."""
-        self._reported[topic] += count
+            self._lost[topic] += sequence - last - 1
 
     def refused(self, topic: str) -> None:
         """The queue was full."""
-        self._refused[topic] += 1
+        self._lost[topic] += 1
 
     def reset(self) -> None:
         """Count from zero; sequences go on, so that a loss right after is seen."""
-        for counts in (self._gaps, self._reported, self._refused):
-            counts.clear()
+        self._lost.clear()
 
     @property
     def by_topic(self) -> dict[str, int]:
         """Losses of each topic that has any."""
-        topics = {*self._gaps, *self._reported, *self._refused}
-        counts = {
-            topic: max(self._gaps.get(topic, 0), self._reported.get(topic, 0))
-            + self._refused.get(topic, 0)
-            for topic in topics
-        }
-        return {topic: count for topic, count in sorted(counts.items()) if count}
+        return dict(sorted(self._lost.items()))
 
     @property
     def total(self) -> int:
         """Losses of all topics."""
-        return sum(self.by_topic.values())
+        return sum(self._lost.values())
