@@ -137,7 +137,7 @@ class DynamixelBus:
             DeviceError: the port is gone.
         """
         # 3 ms for each id is what the SDK allows; it would wait for all 253.
-        self.sdk_port.longest_wait_s = 0.016 + 0.003 * (greatest_id + 1)
+        self.sdk_port.longest_wait_s = 0.05 + 0.003 * (greatest_id + 1)
         with self.guard:
             found, _ = self.packets.broadcastPing(self.sdk_port)
         return {motor: values[0] for motor, values in sorted(found.items())}
@@ -277,6 +277,8 @@ class DynamixelBus:
             self.statistics.timeouts += 1
         else:
             self.statistics.corrupt += 1
+        with self.guard:
+            self.sdk_port.drain()
 
     def _raise_status(self, error: int, motor: int, doing: str) -> None:
         if error & ~ALERT_BIT:

@@ -19,7 +19,7 @@ from brs_hardware.errors import DeviceError
 # Registers that differ from motor to motor at any moment: two motors of one ID cannot send the
 # same bytes here, so that their answers destroy each other or come one after the other.
 _DIFFERING = (ITEMS["realtime_tick"].address, 27)  # realtime tick .. present temperature
-_TRIES = 3
+_TRIES = 5
 _SECOND_ANSWER_MS = 1.0
 
 
@@ -90,18 +90,21 @@ def answering_bauds(bus: DynamixelBus, greatest_id: int) -> dict[int, list[int]]
 
 
 def _probe(bus: DynamixelBus, motor: int) -> str:
-    """`fine`, `silent`, or `broken` where answers collide; one lost byte decides nothing."""
+    """`fine`, `silent`, or `broken` where answers collide; a lost byte or two decide nothing."""
     verdicts: list[str] = []
-    while len(verdicts) < _TRIES and verdicts != ["silent"] * 2:
+    while len(verdicts) < _TRIES:
         verdicts.append(_probe_once(bus, motor))
-    if all(verdict == "silent" for verdict in verdicts):
-        return "silent"
-    return "fine" if verdicts.count("fine") > _TRIES // 2 else "broken"
+        if verdicts.count("fine") == 2:
+            return "fine"
+        if verdicts == ["silent"] * 2:
+            return "silent"
+    return "broken"
 
 
 def _probe_once(bus: DynamixelBus, motor: int) -> str:
     address, length = _DIFFERING
     with bus.guard:
+        bus.sdk_port.drain()  # an answer that came too late last time
         data, result, _ = bus.packets.readTxRx(bus.sdk_port, motor, address, length)
         if result == COMM_RX_TIMEOUT:
             return "silent"

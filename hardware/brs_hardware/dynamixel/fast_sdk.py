@@ -39,6 +39,7 @@ STUFF = b"\xff\xff\xfd"
 STATUS = 0x55
 SHORTEST_STATUS = 11  # bytes
 LONGEST_STATUS = 1024  # bytes after the length field
+_DRAIN_S = 0.001  # silence that ends a broken answer
 
 
 class FastPort(PortHandler):
@@ -77,6 +78,17 @@ class FastPort(PortHandler):
         """Forget all that was received."""
         self.ser.reset_input_buffer()
         self.received.clear()
+
+    def drain(self) -> None:
+        """Throw away what still arrives, so that a late answer is not taken for the next one.
+
+        Raises:
+            OSError: the device is gone.
+        """
+        self.received.clear()
+        while select.select((self._file,), (), (), _DRAIN_S)[0]:
+            if not os.read(self._file, 4096):
+                raise OSError(f"{self.port_name} is gone")
 
     def readPort(self, length: int) -> bytes:
         """Up to `length` bytes; waits for the first of them until the packet's deadline.

@@ -17,6 +17,7 @@ from brs_hardware.dynamixel.control_table import (
 from brs_sim.emulators.packets import StatusError
 
 _TICK = ITEMS["realtime_tick"]
+_INDIRECT = ITEMS["indirect_data_1"].address
 _BY_ADDRESS = {item.address: item for item in ITEMS.values()}
 _TICKS_PER_S_PER_UNIT = 0.229 / 60.0 * TICKS_PER_TURN
 _LARGEST_SPEED = 103.0 / 60.0 * TICKS_PER_TURN  # ticks/s without load at 5 V
@@ -111,6 +112,8 @@ class EmulatedMotor:
         key = (address, length)
         if address <= _TICK.address + 1 and address + length > _TICK.address:
             self.poke(_TICK.name, int(self._uptime_s * 1000.0) % 32768)
+        if _INDIRECT < address + length <= TABLE_SIZE:
+            return bytes(self.table[self._target(a)] for a in range(address, address + length))
         data = self._answers.get(key)
         if data is None:
             if length == 0 or address + length > TABLE_SIZE:
@@ -125,6 +128,8 @@ class EmulatedMotor:
             ACCESS for read-only or locked registers, DATA_LENGTH for a part of a register,
             DATA_RANGE and DATA_LIMIT for values.
         """
+        if address >= _INDIRECT and self._target(address) != address:
+            return self._write_indirect(address, data)
         writes: list[tuple[Item, int]] = []
         place = address
         while place < address + len(data):
@@ -141,6 +146,24 @@ class EmulatedMotor:
             place += item.size
         for item, value in writes:
             self._apply(item, value)
+        return StatusError.NONE
+
+    def _target(self, address: int) -> int:
+        """Where a byte of the indirect data really lies; itself for other addresses."""
+        if not _INDIRECT <= address < TABLE_SIZE:
+            return address
+        return self.peek(f"indirect_address_{address - _INDIRECT + 1}")
+
+    def _write_indirect(self, address: int, data: bytes) -> StatusError:
+        """Write each run of neighbouring targets."""
+        targets = [self._target(address + i) for i in range(len(data))]
+        start = 0
+        for end in range(1, len(data) + 1):
+            if end == len(data) or targets[end] != targets[end - 1] + 1:
+                error = self.write(targets[start], data[start:end])
+                if error:
+                    return error
+                start = end
         return StatusError.NONE
 
     def register(self, address: int, data: bytes) -> StatusError:
