@@ -15,7 +15,7 @@ RULES = {
     "brs_hardware": ("hardware", set(), ROS | {"torch"}),
     "brs_ml": ("ml", set(), ROS),
     "brs_sim": ("sim", {"brs_hardware"}, ROS | {"torch"}),
-    "brs_cli": ("cli", {"brs_hardware"}, ROS | {"torch"}),
+    "brs_cli": ("cli", OURS, {"torch"}),  # the command line sits on top of everything
     "brs_nodes": ("ros_ws/src/brs_nodes", {"brs_hardware", "brs_ml", "brs_sim"}, {"torch"}),
     "brs_launch": ("ros_ws/src/brs_launch", set(), {"torch"}),
 }

@@ -10,15 +10,14 @@ from brs_cli.environment import MARK, workspace_environment
 
 COMMANDS = {
     "demo": (
-        "brs_nodes.tools.demo",
+        "brs_cli.demo",
         "teleoperate, record and replay a household task in simulation",
     ),
     "launch": ("brs_launch.main", "run a launch file: brs launch teleop.launch.py sim:=true"),
-    "doctor": ("brs_nodes.tools.doctor", "check installation, DDS, devices and rates"),
-    "record": ("brs_nodes.tools.record", "start, stop, save or discard an episode"),
-    "replay": ("brs_nodes.tools.replay", "play an episode's commands in simulation"),
-    "calibrate": ("brs_nodes.tools.calibrate", "calibrate joycon or joylo"),
-    "bench": ("brs_nodes.tools.bench", "measure speed and memory"),
+    "doctor": ("brs_cli.doctor", "check installation, DDS, devices and rates"),
+    "record": ("brs_cli.record", "start, stop, save or discard an episode"),
+    "replay": ("brs_cli.replay", "play an episode's commands in simulation"),
+    "bench": ("brs_cli.bench", "measure speed and memory"),
 }
 
 

@@ -111,6 +111,15 @@ class JoyLo:
         """
         self._neutral_ticks = self._read_ticks()[self._masters]
 
+    @property
+    def neutral_ticks(self) -> np.ndarray:
+        """(joints,) what the masters read in the neutral pose. Raises DeviceError: not bound."""
+        return self._bound_ticks()
+
+    def restore_neutral(self, ticks: np.ndarray) -> None:
+        """Bind to (joints,) neutral ticks kept from before; valid while the motors had power."""
+        self._neutral_ticks = np.asarray(ticks, dtype=np.int64)
+
     def read(self, stamp_s: float) -> LeaderSample:
         """Both arms now, in the robot's joint convention [rad].
 

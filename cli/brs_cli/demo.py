@@ -1,0 +1,274 @@
+"""`brs demo`: teleoperate a household task in simulation, record it, replay it, show it.
+
+A scripted operator moves the emulated JoyLo; everything between its motors and the simulated
+robot is the real stack over DDS. The episode is recorded to MCAP and then drives a fresh
+simulation open loop. Results go to out/demo/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from brs_cli.environment import ROOT
+from brs_cli.pictures import draw_episode
+from brs_cli.session import Session, own_domain
+from brs_hardware.embodiment import load_embodiment
+from brs_hardware.errors import BrsError
+from brs_ml.episode import EpisodeReader
+from brs_sim.tasks.registry import make_task
+
+# Simulated time in which an operator must be done.
+TASK_TIMEOUT_S = 180.0
+# After the last command things may still come to rest.
+SETTLE_S = 2.0
+
+
+@dataclass
+class EpisodeResult:
+    """One row of the table."""
+
+    seed: int
+    success: bool = False
+    length_s: float = 0.0
+    messages: int = 0
+    lost: int = 0
+    replay_success: bool | None = None
+    replay_error_m: float | None = None  # mean distance of objects' final places
+    bag: str = ""
+    problem: str = ""
+
+
+def main() -> None:
+    """Entry point of `brs demo`."""
+    options = _parse()
+    own_domain()
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    results = []
+    for seed in range(options.seed, options.seed + options.episodes):
+        results.append(run_episode(options.task, seed, out / "episodes", console))
+        _write_json(out / "episodes.json", [asdict(result) for result in results])
+    first = next((result for result in results if result.bag), None)
+    pictures: dict[str, str] = {}
+    if first is not None and not options.no_pictures:
+        with _progress("drawing") as say:
+            pictures = draw_episode(Path(first.bag), options.task, first.seed, out, say)
+    report = _report(options.task, results, pictures)
+    _write_json(out / "report.json", report)
+    _show(results, out, pictures)
+    teleoperated = sum(result.success for result in results)
+    if teleoperated < len(results) * 0.9:
+        raise SystemExit(1)
+
+
+console = Console()
+
+
+def run_episode(task: str, seed: int, folder: Path, shown: Console) -> EpisodeResult:
+    """Teleoperate and replay one seed; problems end up in the result, not as exceptions."""
+    result = EpisodeResult(seed)
+    try:
+        teleoperate(task, seed, folder, result)
+        if result.bag:
+            replay(task, seed, result)
+    except BrsError as error:
+        result.problem = str(error)
+        shown.print(f"[red]seed {seed}: {error}", highlight=False)
+    return result
+
+
+def teleoperate(task: str, seed: int, folder: Path, result: EpisodeResult) -> None:
+    """Drive the task through the whole stack and record it. Raises BrsError."""
+    arguments = {
+        "sim": "true",
+        "leader": "script",
+        "record": "true",
+        "episodes": str(folder.resolve()),
+        "task": task,
+        "seed": str(seed),
+    }
+    instruction = make_task(task, load_embodiment("r1"), seed).instruction
+    with _progress(f"seed {seed} teleoperation") as say:
+        say("starting 6 nodes")
+        phase = {"now": "starting"}
+
+        def on_line(process: str, line: str) -> None:
+            if process.startswith("leader_emulator") and "[leader_emulator]: " in line:
+                phase["now"] = line.split("[leader_emulator]: ", 1)[1]
+
+        with Session("teleop.launch.py", arguments, on_line) as session:
+            session.wait_for_robot()
+            session.wait("the leader", lambda: _leader_on(session), 30.0)
+            path = session.start_episode(
+                task=task, instruction=instruction, operator_name="script", seed=seed
+            )
+            session.arm()
+            started_s = session.state["sim/task"].time_s
+
+            def finished() -> bool:
+                status = session.state["sim/task"]
+                elapsed_s = status.time_s - started_s
+                done = f"{sum(status.done)}/{len(status.done)}"
+                say(f"{elapsed_s:5.1f} s  sub-tasks {done}  {phase['now']}")
+                return phase["now"] == "done" or elapsed_s > TASK_TIMEOUT_S
+
+            session.wait("the operator to finish", finished, 4 * TASK_TIMEOUT_S)
+            result.length_s = session.state["sim/task"].time_s - started_s
+            session.spin(1.0)
+            result.success = bool(session.state["sim/task"].success)
+            saved = session.save_episode(result.success)
+            result.messages, result.lost = int(saved.messages), int(saved.lost)
+            result.bag = saved.path or path
+
+
+def replay(task: str, seed: int, result: EpisodeResult) -> None:
+    """Play the episode's commands into a fresh simulation of the same seed. Raises BrsError."""
+    arguments = {"bag": result.bag, "sim": "true", "task": task, "seed": str(seed), "arm": "true"}
+    with _progress(f"seed {seed} open-loop replay") as say:
+        say("starting 3 nodes")
+        with Session("replay.launch.py", arguments) as session:
+            session.wait_for_robot()
+
+            def finished() -> bool:
+                status = session.state["sim/task"]
+                say(f"{status.time_s:5.1f} s  sub-tasks {sum(status.done)}/{len(status.done)}")
+                done = session.state.get("replay/done")
+                return done is not None and done.data
+
+            session.wait("the end of the replay", finished, 4 * TASK_TIMEOUT_S)
+            session.spin(SETTLE_S)
+            result.replay_success = bool(session.state["sim/task"].success)
+            result.replay_error_m = final_distance_m(Path(result.bag), session.objects())
+
+
+def final_distance_m(bag: Path, objects: dict[str, tuple[float, float, float]]) -> float | None:
+    """Mean distance [m] between where objects ended in the bag and where they are now."""
+    reader = EpisodeReader(bag)
+    topic = reader.topic_named("sim/objects")
+    last: Any = None
+    for _, message in reader.decoded([topic.name], start_ns=reader.span_ns[1] - 1_000_000_000):
+        last = message
+    if last is None:
+        return None
+    distances = [
+        sum(
+            (a - b) ** 2
+            for a, b in zip(
+                objects[marker.ns],
+                (marker.pose.position.x, marker.pose.position.y, marker.pose.position.z),
+                strict=True,
+            )
+        )
+        ** 0.5
+        for marker in last.markers
+        if marker.ns in objects
+    ]
+    return sum(distances) / len(distances) if distances else None
+
+
+def _leader_on(session: Session) -> bool:
+    teleop = session.state.get("teleop/state")
+    return teleop is not None and teleop.state == 0
+
+
+class _progress:
+    """A spinner with one line of news; plain lines where there is no terminal."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self._plain_s = 0.0
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> Any:
+        self._bar.__enter__()
+        self._task = self._bar.add_task(self.title)
+        return self._say
+
+    def _say(self, news: str) -> None:
+        self._bar.update(self._task, description=f"{self.title}: {news}")
+        if not console.is_terminal and time.monotonic() - self._plain_s > 5.0:
+            self._plain_s = time.monotonic()
+            console.print(f"{self.title}: {news}", highlight=False)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.__exit__(None, None, None)
+
+
+def _report(task: str, results: list[EpisodeResult], pictures: dict[str, str]) -> dict[str, Any]:
+    first = results[0]
+    return {
+        "task": task,
+        "seed": first.seed,
+        "success": first.success,
+        "episode_length_s": round(first.length_s, 2),
+        "messages": first.messages,
+        "messages_lost": first.lost,
+        "replay_success": first.replay_success,
+        "replay_error_m": first.replay_error_m,
+        "episodes": len(results),
+        "successes": sum(result.success for result in results),
+        "replay_successes": sum(bool(result.replay_success) for result in results),
+        "bag": first.bag,
+        "pictures": pictures,
+        "versions": {
+            "brs": metadata.version("brs"),
+            "mujoco": metadata.version("mujoco"),
+            "python": platform.python_version(),
+            "system": platform.platform(),
+        },
+    }
+
+
+def _show(results: list[EpisodeResult], out: Path, pictures: dict[str, str]) -> None:
+    table = Table("seed", "teleoperation", "length", "messages", "lost", "replay", "replay error")
+    for row in results:
+        table.add_row(
+            str(row.seed),
+            "success" if row.success else f"[red]failed[/] {row.problem[:60]}",
+            f"{row.length_s:.1f} s",
+            str(row.messages),
+            str(row.lost),
+            {True: "success", False: "[red]failed", None: "-"}[row.replay_success],
+            "-" if row.replay_error_m is None else f"{100 * row.replay_error_m:.1f} cm",
+        )
+    console.print(table)
+    good = sum(result.success for result in results)
+    again = sum(bool(result.replay_success) for result in results)
+    console.print(f"teleoperation {good}/{len(results)}, open-loop replay {again}/{len(results)}")
+    shown = out.resolve()
+    if shown.is_relative_to(ROOT):
+        shown = shown.relative_to(ROOT)
+    for name, file in {"report": "report.json", **pictures}.items():
+        console.print(f"  {name:14} {shown / file}", highlight=False)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--episodes", type=int, default=1, help="one a seed (default 1)")
+    parser.add_argument("--seed", type=int, default=0, help="of the first episode")
+    parser.add_argument("--task", default="shelves")
+    parser.add_argument("--out", default=str(ROOT / "out" / "demo"))
+    parser.add_argument("--no-pictures", action="store_true", help="skip videos and plots")
+    return parser.parse_args()

@@ -1,0 +1,205 @@
+"""Node `joylo`: both leader arms and both Joy-Cons onto the bus of topics.
+
+Worker threads own the devices: `leader` reads the motors on a steady beat and publishes at once,
+one thread for each Joy-Con keeps it connected. A device that fails is told of in one line and
+tried again every second; while it is away its topic is silent, and teleop lets go.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.node import Node
+from sensor_msgs.msg import JointState, Joy
+from std_srvs.srv import Trigger
+
+from brs_hardware.embodiment import load_embodiment
+from brs_hardware.errors import ConfigError, DeviceError
+from brs_hardware.joycon import JoyCon
+from brs_hardware.joylo import JoyLo, load_leader, runtime_folder
+from brs_hardware.neutral import restore_neutral, save_neutral
+from brs_nodes import conversions
+from brs_nodes.common import SENSOR, Diagnostics, declare, now_s, parameter, run
+from brs_sim.emulators.joycon_socket import device_factory
+
+RETRY_S = 1.0
+
+
+@dataclass(frozen=True)
+class Parameters:
+    robot: str = parameter("r1", "robot description in config/robots; its joints are led")
+    leader: str = parameter("joylo", "leader description in config/leaders")
+    rate_hz: float = parameter(100.0, "rate of leader samples", 1.0, 500.0)
+    bind: str = parameter(
+        "auto", "neutral pose: `start` binds at start, `service` waits for joylo/bind_neutral"
+    )
+
+
+class JoyLoNode(Node):
+    """Thin shell around JoyLo and two JoyCons."""
+
+    def __init__(self) -> None:
+        super().__init__("joylo")
+        self.parameters = declare(self, Parameters)
+        robot = load_embodiment(self.parameters.robot)
+        self.config = load_leader(self.parameters.leader)
+        self.leader = JoyLo(self.config)
+        if self.parameters.bind not in ("auto", "start", "service"):
+            raise ConfigError("bind is auto, start or service", where="parameter bind")
+        # A real leader is bound when its person says that the arms hang; an emulated one hangs
+        # when it is switched on.
+        self._bind_at_start = self.parameters.bind == "start" or (
+            self.parameters.bind == "auto" and self.config.emulated
+        )
+        self._kept = runtime_folder() / f"{self.config.name}_neutral.json"
+        self._joints = (*robot.left_arm.joints, *robot.right_arm.joints)
+        self.arms = self.create_publisher(JointState, "joylo/joint_states", SENSOR)
+        self.joys = {
+            side: self.create_publisher(Joy, f"joylo/joy_{side}", SENSOR)
+            for side in ("left", "right")
+        }
+        joycons = {"left": self.config.left_joycon, "right": self.config.right_joycon}
+        self.joycons = {
+            side: JoyCon(side, config, lambda: now_s(self), device_factory(config))
+            for side, config in joycons.items()
+        }
+        self.create_service(Trigger, "joylo/bind_neutral", self._on_bind)
+        self.diagnostics = Diagnostics(self, self._summary)
+        self._problems: dict[str, str] = {}
+        self._bind_requested = threading.Event()
+        self._closing = threading.Event()
+        self._threads = [threading.Thread(target=self._lead, name="leader", daemon=True)]
+        self._threads += [
+            threading.Thread(target=self._keep_connected, args=(side,), daemon=True)
+            for side in self.joycons
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    # -- arms ------------------------------------------------------------------------------
+
+    def _lead(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self.leader.connect()
+                self._bind()
+                self._mend("arms")
+                self._stream()
+            except DeviceError as error:
+                self._report("arms", error)
+            finally:
+                self.leader.close()
+            self._closing.wait(RETRY_S)
+
+    def _bind(self) -> None:
+        """Take up the binding from before a restart, or bind anew."""
+        if restore_neutral(self.leader, self._kept):
+            self.get_logger().info("neutral pose kept from before")
+            return
+        if not self._bind_at_start:
+            self._report(
+                "arms",
+                DeviceError(
+                    "not bound",
+                    where=self.config.name,
+                    remedy="let both arms hang in the neutral pose, call joylo/bind_neutral",
+                ),
+            )
+            while not self._bind_requested.wait(0.1):
+                if self._closing.is_set():
+                    return
+        self._bind_now()
+
+    def _bind_now(self) -> None:
+        self._bind_requested.clear()
+        self.leader.bind_neutral()
+        try:
+            save_neutral(self.leader, self._kept)
+        except OSError as error:
+            self.get_logger().warning(f"the binding cannot be kept over a restart: {error}")
+        self.get_logger().info("bound to the neutral pose")
+
+    def _stream(self) -> None:
+        """Read, stamp and publish on a steady beat until closed; raises DeviceError."""
+        period_s = 1.0 / self.parameters.rate_hz
+        due_s = time.monotonic()
+        while not self._closing.is_set():
+            self._publish_joycons()
+            sample = self.leader.read(now_s(self))
+            self.arms.publish(conversions.leader_to_message(sample, self._joints))
+            self.diagnostics.count("arms")
+            if self._bind_requested.is_set():
+                self._bind_now()
+            due_s = max(due_s + period_s, time.monotonic() - period_s)
+            time.sleep(max(0.0, due_s - time.monotonic()))
+
+    # -- Joy-Cons --------------------------------------------------------------------------
+
+    def _publish_joycons(self) -> None:
+        for side, joycon in self.joycons.items():
+            try:
+                message = conversions.joycon_to_message(side, joycon.sample())
+            except DeviceError:  # told by the controller's own thread, which reconnects it
+                continue
+            self.joys[side].publish(message)
+            self.diagnostics.count(f"joy_{side}")
+
+    def _keep_connected(self, side: str) -> None:
+        joycon = self.joycons[side]
+        while not self._closing.is_set():
+            try:
+                if not joycon.connected:
+                    if side in self._problems:
+                        joycon.connect()
+                    else:
+                        self._first_connection(joycon)
+                    self._mend(side)
+                joycon.sample()
+            except DeviceError as error:
+                self._report(side, error)
+                self._closing.wait(RETRY_S)
+            self._closing.wait(0.1)
+        joycon.close()
+
+    def _first_connection(self, joycon: JoyCon) -> None:
+        """Connect, or tell why a connection that was there is gone."""
+        if joycon.age_s < float("inf"):
+            joycon.sample()
+        joycon.connect()
+
+    # -- reports ---------------------------------------------------------------------------
+
+    def _report(self, device: str, error: DeviceError) -> None:
+        if self._problems.get(device) != str(error):
+            self.get_logger().error(str(error))
+        self._problems[device] = str(error)
+
+    def _mend(self, device: str) -> None:
+        self._problems.pop(device, None)
+        self.get_logger().info(f"{device}: connected")
+
+    def _on_bind(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._bind_requested.set()
+        response.success = True
+        response.message = "binding what the arms read now to the neutral pose"
+        return response
+
+    def _summary(self) -> tuple[int, str, dict[str, Any]]:
+        statistics = self.leader.bus.statistics
+        values = {"bus errors": statistics.errors, "bus retries": statistics.retries}
+        if self._problems:
+            return 2, "; ".join(self._problems.values()), values
+        return 0, "leading", values
+
+    def close(self) -> None:
+        """Stop the threads; closing the leader takes its torque off."""
+        self._closing.set()
+        for thread in self._threads:
+            thread.join(timeout=2.0)
+
+
+def main() -> None:
+    run(JoyLoNode)
