@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dynamixel_sdk import COMM_RX_CORRUPT, COMM_SUCCESS, Protocol2PacketHandler
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from brs_hardware.dynamixel.fast_sdk import FastPacketHandler
@@ -58,6 +58,7 @@ def naive_stuffing(body: bytes) -> bytes:
     return bytes(out)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_crc_is_that_of_the_protocol_and_of_the_sdk(data: bytes) -> None:
     expected = naive_crc(data)
@@ -66,6 +67,7 @@ def test_crc_is_that_of_the_protocol_and_of_the_sdk(data: bytes) -> None:
     assert crc(data) == bytes((expected & 0xFF, expected >> 8))
 
 
+@settings(deadline=None)
 @given(tricky)
 @example(b"\xff\xff\xfd" * 3)
 def test_a_write_is_stuffed_and_understood_by_the_motor(data: bytes) -> None:
@@ -82,6 +84,7 @@ def test_a_write_is_stuffed_and_understood_by_the_motor(data: bytes) -> None:
     assert packet.crc_fits
 
 
+@settings(deadline=None)
 @given(tricky, st.sampled_from([b"", b"\xff", b"\xff\xff", b"\x00\x01\x02", b"\xff\xff\xfd"]))
 @example(b"\xff\xff\xfd\x00\xff\xfd\xff\xff\xfd", b"")
 def test_an_answer_is_found_behind_rubbish_and_unstuffed(data: bytes, rubbish: bytes) -> None:
@@ -92,6 +95,7 @@ def test_an_answer_is_found_behind_rubbish_and_unstuffed(data: bytes, rubbish: b
     assert (bytes(found), result, error) == (data, COMM_SUCCESS, 0)
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1, max_size=20), st.data())
 def test_a_wrong_byte_is_never_taken_for_data(data: bytes, draw: st.DataObject) -> None:
     answer = bytearray(frame(3, 0x55, b"\x00" + data))
@@ -106,6 +110,7 @@ def test_an_error_status_is_no_data() -> None:
     assert FastPacketHandler().readRx(port, 3, 4)[1] == COMM_RX_CORRUPT
 
 
+@settings(deadline=None)
 @given(tricky, st.integers(1, 5))
 def test_the_motor_side_finds_packets_in_a_stream_cut_anywhere(data: bytes, cut: int) -> None:
     stream = b"\x00\xff" + frame(1, 0x02, data) + b"\xfd" + frame(2, 0x03, data)

@@ -23,7 +23,7 @@ _TICKS_PER_S_PER_UNIT = 0.229 / 60.0 * TICKS_PER_TURN
 _LARGEST_SPEED = 103.0 / 60.0 * TICKS_PER_TURN  # ticks/s without load at 5 V
 _LAG_S = 0.03  # time constant of the shaft towards where the torques balance
 _HAND_RESTS_S = 0.05  # a hand that has not moved for so long is at rest
-_COMPLIANCE = 2.0  # ticks that the operator's hand gives way for each mA
+_COMPLIANCE = 0.25  # ticks that the operator's hand gives way for each mA
 _MODES = {int(mode) for mode in OperatingMode}
 _GOALS = {
     "goal_pwm": "pwm_limit",
