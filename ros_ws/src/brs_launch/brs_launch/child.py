@@ -8,7 +8,7 @@ import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from brs_launch.console import Console
@@ -35,13 +35,15 @@ def _prepare_child(parent: int) -> Callable[[], None]:
 
 
 async def first_of(
-    exited: asyncio.Future[int], event: asyncio.Event, timeout_s: float | None = None
-) -> None:
-    """Wait until a process has exited, the event is set, or time is up."""
-    waiter = asyncio.ensure_future(event.wait())
+    exited: asyncio.Future[int],
+    other: Coroutine[Any, Any, object],
+    timeout_s: float | None = None,
+) -> bool:
+    """Wait until a process has exited, `other` is done, or time is up. Gives: `other` is done."""
+    waiter = asyncio.ensure_future(other)
     both: list[asyncio.Future[Any]] = [exited, waiter]
     await asyncio.wait(both, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-    waiter.cancel()
+    return not waiter.cancel()
 
 
 class Child:
@@ -52,12 +54,20 @@ class Child:
         spec: what to run.
         command: its command line.
         console: where its lines go.
+        stdin: descriptor it reads from; None means nothing to read.
 
     Raises:
         OSError: it cannot be started.
     """
 
-    def __init__(self, name: str, spec: ProcessSpec, command: list[str], console: Console) -> None:
+    def __init__(
+        self,
+        name: str,
+        spec: ProcessSpec,
+        command: list[str],
+        console: Console,
+        stdin: int | None = None,
+    ) -> None:
         self.name, self.spec = name, spec
         self._console = console
         self._loop = asyncio.get_running_loop()
@@ -65,7 +75,7 @@ class Child:
         environment = {"PYTHONUNBUFFERED": "1", **spec.environment}
         self._popen = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=spec.cwd,
@@ -74,7 +84,7 @@ class Child:
         )
         self.pid = self._popen.pid
         self.exited: asyncio.Future[int] = self._loop.create_future()
-        self._hurry = asyncio.Event()
+        self._hurries = asyncio.Semaphore(0)
         self._partial: dict[int, bytes] = {}
         self._pipes: dict[int, str] = {}
         for stream, pipe in (("stdout", self._popen.stdout), ("stderr", self._popen.stderr)):
@@ -94,7 +104,7 @@ class Child:
 
     def hurry(self) -> None:
         """Let `stop` go on to the next signal at once."""
-        self._hurry.set()
+        self._hurries.release()
 
     async def stop(self) -> signal.Signals:
         """Ask, insist, kill. Gives the signal that it took; reports what was needed."""
@@ -103,12 +113,12 @@ class Child:
             (signal.SIGTERM, self.spec.sigkill_timeout_s),
         )
         for number, patience_s in steps:
-            self._hurry.clear()
             self.send(number)
-            if await self._ends_within(patience_s):
+            hurried = await first_of(self.exited, self._hurries.acquire(), patience_s)
+            if self.exited.done():
                 return number
             following = signal.SIGTERM if number == signal.SIGINT else signal.SIGKILL
-            why = "when hurried" if self._hurry.is_set() else f"within {patience_s:g} s"
+            why = "when hurried" if hurried else f"within {patience_s:g} s"
             self._console.error(
                 f"{self.name} did not stop {why} of {number.name}: sending {following.name}"
             )
@@ -134,10 +144,6 @@ class Child:
         except ProcessLookupError:
             return False
         return True
-
-    async def _ends_within(self, patience_s: float) -> bool:
-        await first_of(self.exited, self._hurry, patience_s)
-        return self.exited.done()
 
     def _ended(self) -> None:
         self._loop.remove_reader(self._handle)

@@ -11,6 +11,7 @@ from types import FrameType
 from brs_launch import real
 from brs_launch.describe import Description, arguments_of, format_arguments
 from brs_launch.errors import LaunchError
+from brs_launch.keyboard import shared_terminal
 from brs_launch.packages import find_launch_file
 from brs_launch.runner import Launch
 from brs_launch.standins import real_launch_available
@@ -39,22 +40,23 @@ def run(path: Path, arguments: dict[str, str]) -> int:
     Returns:
         exit status: 0 after an ordered end, 1 if a required process died.
     """
-    launch = Launch(str(path), arguments)
-    asked = False
+    with shared_terminal() as terminal:
+        launch = Launch(str(path), arguments, stdin=terminal)
+        asked = False
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
+        def on_signal(number: int, frame: FrameType | None) -> None:
+            nonlocal asked
+            if asked:
+                launch.hurry()
+            asked = True
+            launch.shutdown(f"got {signal.Signals(number).name}")
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, on_signal)
+        launch.start()
         if asked:
-            launch.hurry()
-        asked = True
-        launch.shutdown(f"got {signal.Signals(number).name}")
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, on_signal)
-    launch.start()
-    if asked:
-        launch.shutdown("got a signal while starting")
-    return launch.wait() or 0
+            launch.shutdown("got a signal while starting")
+        return launch.wait() or 0
 
 
 def main() -> None:

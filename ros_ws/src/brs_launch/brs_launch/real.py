@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from pathlib import Path
 
 from brs_launch.errors import LaunchError, did_you_mean
@@ -48,7 +49,11 @@ def main(
     if print_description:
         print(launch.LaunchIntrospector().format_launch_description(description))
         return 0
-    service = launch.LaunchService(argv=[f"{name}:={value}" for name, value in arguments.items()])
+    service = launch.LaunchService(
+        argv=[f"{name}:={value}" for name, value in arguments.items()],
+        # Without a terminal nobody but launch passes SIGINT on to the nodes.
+        noninteractive=not sys.stdin.isatty(),
+    )
     include = launch.actions.IncludeLaunchDescription(source, launch_arguments=arguments.items())
     service.include_launch_description(launch.LaunchDescription([include]))
     return int(service.run())

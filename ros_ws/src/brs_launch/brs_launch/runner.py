@@ -23,6 +23,7 @@ class Launch:
         arguments: launch arguments, name to text.
         on_output: receives (process name, "stdout" or "stderr", line) instead of the terminal;
             called in the launch's thread, with process name `launch` for its own lines.
+        stdin: descriptor that all processes read from; None means nothing to read.
     """
 
     def __init__(
@@ -30,10 +31,11 @@ class Launch:
         path: str,
         arguments: dict[str, str] | None = None,
         on_output: OnOutput | None = None,
+        stdin: int | None = None,
     ) -> None:
         self.path = find_launch_file(str(path))
         self._arguments = dict(arguments or {})
-        self._console = Console(on_output)
+        self._console, self._stdin = Console(on_output), stdin
         self._session: Session | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -48,7 +50,7 @@ class Launch:
         """
         if self._thread is not None:
             raise RuntimeError("a Launch starts once")
-        self._session = Session(self.path, self._arguments, self._console)
+        self._session = Session(self.path, self._arguments, self._console, self._stdin)
         # The thread that starts processes must outlive them: they die with it (see child.py).
         self._thread = threading.Thread(target=self._run, name="brs_launch", daemon=True)
         self._thread.start()

@@ -27,13 +27,16 @@ class Session:
         path: launch file.
         arguments: given by the user.
         console: where lines go.
+        stdin: descriptor that all processes read from, if any.
 
     Raises:
         LaunchError: file or arguments are wrong; nothing has been started.
     """
 
-    def __init__(self, path: Path, arguments: dict[str, str], console: Console) -> None:
-        self.console = console
+    def __init__(
+        self, path: Path, arguments: dict[str, str], console: Console, stdin: int | None = None
+    ) -> None:
+        self.console, self._stdin = console, stdin
         self.children: dict[str, Child] = {}
         # Process name -> SIGTERM or SIGKILL, for those that SIGINT did not end.
         self.escalated: dict[str, str] = {}
@@ -81,8 +84,9 @@ class Session:
 
     def hurry(self) -> None:
         """Go on to the next, harder signal for whatever still runs."""
-        for child in self.children.values():
-            child.hurry()
+        if self._stop_asked:
+            for child in self.children.values():
+                child.hurry()
 
     async def run(self) -> int:
         """Run to the end. Gives the exit status: 1 if a required process died, else 0."""
@@ -173,7 +177,7 @@ class Session:
                 return
             command = spec.command(self._store)
             try:
-                child = Child(name, spec, command, self.console)
+                child = Child(name, spec, command, self.console, self._stdin)
             except OSError as error:
                 reason = error.strerror or str(error)
                 self._fail(f"{action.place}: {name} cannot be started: {command[0]}: {reason}")
@@ -191,7 +195,7 @@ class Session:
         self.children[child.name] = child
         self.log(f"{child.name} started, pid {child.pid}")
         self._emit(ProcessStarted(action, child.name, command, child.pid))
-        await first_of(child.exited, self._stopping)
+        await first_of(child.exited, self._stopping.wait())
         if not child.exited.done():
             needed = await child.stop()
             if needed != signal.SIGINT:
