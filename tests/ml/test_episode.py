@@ -228,6 +228,7 @@ def test_damaged_bytes_give_messages_or_one_clear_error(
             assert "\n" not in str(error) and "Try: " in str(error)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_garbage_is_named_as_such(garbage: bytes) -> None:
     with tempfile.TemporaryDirectory() as name:
