@@ -25,7 +25,7 @@ from brs_cli.pictures import draw_episode
 from brs_cli.session import Session, own_domain
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import BrsError
-from brs_ml.episode import EpisodeReader
+from brs_ml.episode import EpisodeError, EpisodeReader
 from brs_sim.tasks.registry import make_task
 
 # Simulated time in which an operator must be done.
@@ -82,7 +82,7 @@ def run_episode(task: str, seed: int, folder: Path, shown: Console) -> EpisodeRe
         teleoperate(task, seed, folder, result)
         if result.bag:
             replay(task, seed, result)
-    except BrsError as error:
+    except (BrsError, EpisodeError) as error:
         result.problem = str(error)
         shown.print(f"[red]seed {seed}: {error}", highlight=False)
     return result

@@ -42,12 +42,16 @@ def main() -> None:
         program = [sys.executable, "-m", "brs_cli.main", *arguments]
         os.execve(sys.executable, program, workspace_environment())
     from brs_hardware.errors import BrsError
+    from brs_launch.errors import LaunchError
+    from brs_ml.episode import EpisodeError
 
     sys.argv = [f"brs {command}", *rest]
     try:
         importlib.import_module(COMMANDS[command][0]).main()
-    except BrsError as error:
+    except (BrsError, EpisodeError, LaunchError) as error:
         raise SystemExit(f"brs {command}: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

@@ -1,1 +1,0 @@
-"""Commands that start nodes, measure them or look after them."""
