@@ -1,19 +1,16 @@
 """Colour and depth pictures of a simulated world, drawn off screen.
 
-Without a graphics card set MUJOCO_GL=egl (or osmesa) before Python starts; with neither that nor
-a display, Linux takes egl here.
+MUJOCO_GL chooses how (egl, osmesa, glfw); unset, Linux without a display takes egl.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
-
-if sys.platform == "linux" and "DISPLAY" not in os.environ:
-    os.environ.setdefault("MUJOCO_GL", "egl")  # read when mujoco is first imported
 
 import mujoco
 import numpy as np
@@ -63,14 +60,14 @@ class CameraRenderer:
         self._model: mujoco.MjModel | None = None
         self._option = mujoco.MjvOption()
         try:
-            self._gl = mujoco.GLContext(1, 1)
+            self._gl = _gl_context()
             self._gl.make_current()
             self._load(world.model)
         except Exception as error:  # each GL library has errors of its own
             self.close()
             raise DeviceError(
                 f"cannot draw off screen: {error}",
-                where=f"MUJOCO_GL={os.environ.get('MUJOCO_GL', '')}",
+                where=f"MUJOCO_GL={_gl_kind()}",
                 remedy="install libegl1 and libgl1-mesa-dri (or libosmesa6, MUJOCO_GL=osmesa)",
             ) from error
 
@@ -180,3 +177,18 @@ class CameraRenderer:
         distance = near * far / (near + depth * (far - near))
         inside = (distance >= depth_range[0]) & (distance <= depth_range[1])
         return np.where(inside, distance, np.float32(0.0)).astype(np.float32)
+
+
+def _gl_kind() -> str:
+    """How to draw: the value of MUJOCO_GL, or what fits this machine."""
+    if kind := os.environ.get("MUJOCO_GL", "").lower():
+        return kind
+    return "egl" if sys.platform == "linux" and "DISPLAY" not in os.environ else "glfw"
+
+
+def _gl_context() -> Any:
+    """A GL context to be made current. Chosen here, as MuJoCo reads MUJOCO_GL only at import."""
+    kind = _gl_kind()
+    if kind in ("egl", "osmesa"):
+        return importlib.import_module(f"mujoco.{kind}").GLContext(1, 1)
+    return mujoco.GLContext(1, 1)

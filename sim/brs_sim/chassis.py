@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import mujoco
 import numpy as np
 
@@ -60,10 +62,10 @@ class Chassis:
         stale = self._data.time - self._command_time_s > COMMAND_TIMEOUT_S
         wanted = np.zeros(3) if stale or self.brake_on else self._command
         change = _MAX_ACCELERATION * duration_s
-        self._velocity = self._velocity + np.clip(wanted - self._velocity, -change, change)
+        self._velocity = self._velocity + _within(wanted - self._velocity, change)
         actual = self._data.qpos[self._qpos]
         velocity = _to_world(self._velocity, actual[2])
-        lead = np.clip(self._pose + velocity * duration_s - actual, -_MAX_LEAD, _MAX_LEAD)
+        lead = _within(self._pose + velocity * duration_s - actual, _MAX_LEAD)
         self._pose = actual + lead
         self._data.ctrl[self._ctrl] = self._pose + velocity * self._lead_s
 
@@ -105,6 +107,11 @@ def wheel_motion(
 
 
 def _to_world(velocity: np.ndarray, yaw: float) -> np.ndarray:
-    cosine, sine = np.cos(yaw), np.sin(yaw)
+    cosine, sine = math.cos(yaw), math.sin(yaw)
     vx, vy, wz = velocity
     return np.array([cosine * vx - sine * vy, sine * vx + cosine * vy, wz])
+
+
+def _within(value: np.ndarray, bound: np.ndarray) -> np.ndarray:
+    """np.clip for each physics step, several times as fast."""
+    return np.minimum(np.maximum(value, -bound), bound)

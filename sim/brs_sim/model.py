@@ -33,6 +33,7 @@ _ARM_ARMATURE = (0.1, 0.1, 0.05, 0.01, 0.01, 0.01)  # [kg m^2], rotors seen thro
 _GRIPPER_GAINS = (2500.0, 60.0)  # [N/m], [N s/m] a finger
 _GRIPPER_FORCE_N = 50.0  # a finger, so that the grasp has the vendor's 100 N
 _BASE_GAINS = ((60000.0, 6000.0), (60000.0, 6000.0), (8000.0, 800.0))
+_BASE_GRIP = (600.0, 600.0, 200.0)  # [N, N, N m] at which wheels of this robot would slip
 
 
 def build_model(
@@ -186,8 +187,9 @@ def _put_on_wheels(spec: mujoco.MjSpec, embodiment: Embodiment, description: Des
 
 
 def _add_servos(spec: mujoco.MjSpec, embodiment: Embodiment) -> None:
-    for name, gains in zip(BASE_JOINTS, _BASE_GAINS, strict=True):
+    for name, gains, grip in zip(BASE_JOINTS, _BASE_GAINS, _BASE_GRIP, strict=True):
         _add_servo(spec, name, *gains)
+        _limit_force(spec, name, grip)
     for group_name in embodiment.GROUPS:
         group = embodiment.group(group_name)
         for i, joint in enumerate(group.joints):
@@ -196,13 +198,12 @@ def _add_servos(spec: mujoco.MjSpec, embodiment: Embodiment) -> None:
             _add_servo(spec, joint, stiffness, damping)
             servo = spec.joint(joint)
             servo.armature = 0.5 if group_name == "torso" else _ARM_ARMATURE[arm]
-            effort = float(group.max_effort[i])
-            servo.actfrcrange = [-effort, effort]
+            _limit_force(spec, joint, float(group.max_effort[i]))
     for gripper_name in embodiment.GRIPPERS:
         fingers = embodiment.gripper(gripper_name).joints
         for finger in fingers:
             _add_servo(spec, finger, *_GRIPPER_GAINS)
-            spec.joint(finger).actfrcrange = [-_GRIPPER_FORCE_N, _GRIPPER_FORCE_N]
+            _limit_force(spec, finger, _GRIPPER_FORCE_N)
             spec.joint(finger).armature = 0.2
             spec.joint(finger).actgravcomp = False
         # One spindle drives both fingers.
@@ -221,6 +222,12 @@ def _add_servo(spec: mujoco.MjSpec, joint: str, stiffness: float, damping: float
     """A position servo named after its joint."""
     actuator = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
     actuator.set_to_position(kp=stiffness, kv=damping)
+
+
+def _limit_force(spec: mujoco.MjSpec, joint: str, limit: float) -> None:
+    """The joint's motor gives no more than this, [N] or [N m]."""
+    spec.joint(joint).actfrclimited = True
+    spec.joint(joint).actfrcrange = [-limit, limit]
 
 
 def _exclude_neighbours(spec: mujoco.MjSpec, embodiment: Embodiment) -> None:

@@ -84,13 +84,20 @@ class World:
             self._left_over_s = 0.0
             self._qpos: dict[str, np.ndarray] = {}
             self._qvel: dict[str, np.ndarray] = {}
-            self._ctrl: dict[str, np.ndarray] = {}
-            self._rate: dict[str, np.ndarray] = {}  # greatest change of ctrl in one step
-            self._target: dict[str, np.ndarray] = {}
-            for name in self.embodiment.GROUPS:
-                self._find(name, self.embodiment.group(name).joints)
-            for name in self.embodiment.GRIPPERS:
-                self._find(name, self.embodiment.gripper(name).joints)
+            parts = {name: self.embodiment.group(name).joints for name in self.embodiment.GROUPS}
+            parts |= {n: self.embodiment.gripper(n).joints for n in self.embodiment.GRIPPERS}
+            for name, joints in parts.items():
+                self._qpos[name] = np.array([model.joint(joint).qposadr[0] for joint in joints])
+                self._qvel[name] = np.array([model.joint(joint).dofadr[0] for joint in joints])
+            # All servos but the base's as one vector; each part is a view of its targets.
+            joints = tuple(joint for part in parts.values() for joint in part)
+            self._ctrl = np.array([model.actuator(joint).id for joint in joints])
+            speeds = np.array([self._description.joint(joint).velocity for joint in joints])
+            self._greatest_change = speeds * model.opt.timestep
+            self._all_targets = np.zeros(len(joints))
+            ends = np.cumsum([len(part) for part in parts.values()])
+            views = np.split(self._all_targets, ends[:-1])
+            self._target = dict(zip(parts, views, strict=True))
             self.chassis = Chassis(self.embodiment.base, model, self._data)
             self._place_robot()
 
@@ -122,7 +129,7 @@ class World:
         if target.shape != limits.lower.shape or not np.all(np.isfinite(target)):
             raise BrsError(f"{group} needs {limits.lower.size} finite positions", where=group)
         with self._lock:
-            self._target[group] = np.clip(target, limits.lower, limits.upper)
+            self._target[group][:] = np.clip(target, limits.lower, limits.upper)
 
     def command_gripper(self, name: str, stroke_mm: float) -> None:
         """Opening [mm] of `left_gripper` or `right_gripper`. Raises like `command_joints`."""
@@ -135,7 +142,7 @@ class World:
         joints = [self._description.joint(j) for j in self.embodiment.gripper(name).joints]
         share = stroke_mm / 1000.0 / len(joints)
         with self._lock:
-            self._target[name] = np.array([np.clip(share, j.lower, j.upper) for j in joints])
+            self._target[name][:] = np.array([np.clip(share, j.lower, j.upper) for j in joints])
 
     def command_base(self, vx: float, vy: float, wz: float) -> None:
         """Velocity in base_link [m/s, m/s, rad/s]; zero after 0.5 s without a new one.
@@ -221,37 +228,33 @@ class World:
         with self._lock:
             return self.task.status(self._model, self._data)
 
+    def penetration_m(self) -> float:
+        """Deepest overlap of two shapes [m], a measure of the scene's soundness."""
+        with self._lock:
+            return float(-min(self._data.contact.dist, default=0.0))
+
     def snapshot(self) -> Snapshot:
         """A light copy of the state, to be drawn in another thread while physics goes on."""
         with self._lock:
             return Snapshot(self.time_s, self._model, self._data.qpos.copy())
 
-    def _find(self, name: str, joints: tuple[str, ...]) -> None:
-        model = self._model
-        self._qpos[name] = np.array([model.joint(joint).qposadr[0] for joint in joints])
-        self._qvel[name] = np.array([model.joint(joint).dofadr[0] for joint in joints])
-        self._ctrl[name] = np.array([model.actuator(joint).id for joint in joints])
-        speeds = [self._description.joint(joint).velocity for joint in joints]
-        self._rate[name] = np.array(speeds) * model.opt.timestep
-
     def _place_robot(self) -> None:
         start = self.task.start
         self.chassis.place(start.base_pose)
         for name in self.embodiment.GROUPS:
-            self._target[name] = start.joints[name].copy()
+            self._target[name][:] = start.joints[name]
         for name in self.embodiment.GRIPPERS:
             self.command_gripper(name, self.embodiment.gripper(name).stroke_open_mm)
         for name, target in self._target.items():
             self._data.qpos[self._qpos[name]] = target
-            self._data.ctrl[self._ctrl[name]] = target
+        self._data.ctrl[self._ctrl] = self._all_targets
         mujoco.mj_forward(self._model, self._data)
 
     def _track(self) -> None:
         """Moves the servo set points towards the targets, no faster than the motors turn."""
-        control = self._data.ctrl
-        for name, target in self._target.items():
-            index, rate = self._ctrl[name], self._rate[name]
-            control[index] += np.clip(target - control[index], -rate, rate)
+        now, change = self._data.ctrl[self._ctrl], self._greatest_change
+        missing = self._all_targets - now
+        self._data.ctrl[self._ctrl] = now + np.minimum(np.maximum(missing, -change), change)
 
     def _measure(self, name: str) -> JointGroupState:
         data = self._data

@@ -87,13 +87,8 @@ class Hands:
         """Look at the robot and the scene."""
         self._dt_s = float(np.clip(now_s - self.now_s, 1e-3, 0.05))
         self.now_s, self.state, self.objects = now_s, state, objects
-        if not self.angles:
-            self.take_up()
-
-    def take_up(self) -> None:
-        """Hold the leader as the robot stands."""
-        state = self.robot
-        self.angles = {arm: getattr(state, arm).position.copy() for arm in ARMS}
+        if not self.angles:  # the leader is taken up as the robot stands
+            self.angles = {arm: getattr(state, arm).position.copy() for arm in ARMS}
 
     @property
     def robot(self) -> WholeBodyState:
@@ -322,3 +317,8 @@ def together(*motions: Motion) -> Motion:
                 running.remove(motion)
         if running:
             yield
+
+
+def fixed(goal: np.ndarray) -> Callable[[], np.ndarray]:
+    """A goal that does not move."""
+    return lambda: goal

@@ -10,7 +10,7 @@ from brs_hardware.config import did_you_mean
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import ConfigError
 from brs_hardware.types import WholeBodyState
-from brs_sim.operator.hands import Hands, Motion, OperatorAction
+from brs_sim.operator.hands import ARMS, Hands, Motion, OperatorAction, together
 from brs_sim.tasks.registry import Pose
 
 # A robot that stays behind the leader like this does not follow it.
@@ -65,7 +65,7 @@ class ScriptedOperator:
         self._hands = self._script.hands
         self._motion: Motion | None = None
         self._following_s = 0.0  # when the robot was last seen to follow
-        self._released_s: float | None = None
+        self._recovering = False
         self.done = False
 
     @property
@@ -83,31 +83,34 @@ class ScriptedOperator:
         """
         hands = self._hands
         hands.see(now_s, state, objects)
-        if not self.done and self._follows(now_s):
+        if not self.done:
+            self._watch_following(now_s)
             if self._motion is None:
                 self._motion = self._script.run()
-            hands.hold_to_drive = True
+                hands.hold_to_drive = True
             try:
                 next(self._motion)
             except StopIteration:
-                self.done = True
-                hands.let_go()
+                self._motion = None
+                self.done = not self._recovering
+                self._recovering = False
+                if self.done:
+                    hands.let_go()
         return hands.action()
 
-    def _follows(self, now_s: float) -> bool:
-        """Whether the robot follows; if not, let go, take the leader to it, and start anew."""
+    def _watch_following(self, now_s: float) -> None:
+        """Notices that the robot does not follow; then lets go and begins anew."""
+        if self._motion is None or self._recovering or self._hands.lag_rad() < _LOST_RAD:
+            self._following_s = now_s
+        if now_s - self._following_s > _LOST_S:
+            self._script.phase = "the robot does not follow; trying again"
+            self._recovering = True
+            self._motion = self._recover()
+
+    def _recover(self) -> Motion:
+        """Lets go and takes the leader back to where the robot is."""
         hands = self._hands
-        if self._released_s is not None:
-            if now_s - self._released_s < _RELEASED_S:
-                return False
-            self._released_s = None
-            self._following_s = now_s
-        if self._motion is None or hands.lag_rad() < _LOST_RAD:
-            self._following_s = now_s
-        if now_s - self._following_s < _LOST_S:
-            return True
         hands.let_go()
-        hands.take_up()
-        self._script.phase = "the robot does not follow; trying again"
-        self._motion, self._released_s = None, now_s
-        return False
+        state = hands.robot
+        yield from together(*(hands.move_arm(arm, getattr(state, arm).position) for arm in ARMS))
+        yield from hands.wait(_RELEASED_S)

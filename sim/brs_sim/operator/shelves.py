@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from brs_hardware.embodiment import Embodiment
-from brs_sim.operator.hands import ARMS, GRIPPERS, TOOLS, Hands, Motion, together
+from brs_sim.operator.hands import ARMS, GRIPPERS, Hands, Motion, fixed, together
 from brs_sim.operator.motions import tilt_of, tool_pose, wrapped, yaw_of
 from brs_sim.operator.scripted import Script, plays
 from brs_sim.tasks.shelves import (
@@ -37,6 +37,7 @@ _SHELF_CLEARANCE_M = 0.80
 _SLOTS = (-0.25, 0.25, 0.0)  # across the shelf, from its middle [m]
 _FACING_SHELF = np.pi / 2
 _TRIES = 8
+_TAKE_HOLD_S = 1.2  # the robot is led to the leader meanwhile
 
 Load = dict[str, str]  # arm -> box
 
@@ -49,17 +50,21 @@ class ShelvesScript(Script):
         random = np.random.default_rng([seed, 2])
         super().__init__(Hands(embodiment, pace=float(random.uniform(0.95, 1.1))))
         self._grip_height: dict[str, float] = {}  # box -> tool above the box's bottom [m]
-        self._size: dict[str, float] = {}
+        self._slots: dict[str, float] = {}  # arm -> where on the shelf its box shall go
 
     def run(self) -> Motion:
         """See Script."""
+        self.phase = "take hold"
+        yield from self.hands.wait(_TAKE_HOLD_S)
         yield from self._raise_arms()
         for _ in range(_TRIES):
-            load = self._load()
+            load = self._in_hand()
             if not load:
-                break
-            yield from self._to_table(load)
-            yield from self._pick_all(load)
+                load = self._load()
+                if not load:
+                    break
+                yield from self._to_table(load)
+                yield from self._pick_all(load)
             yield from self._to_shelf(load)
             yield from self._place_all(load)
         yield from self._lower_arms()
@@ -86,6 +91,11 @@ class ShelvesScript(Script):
         near = np.linalg.norm(self._position(box) - self.hands.tool(arm)[:3, 3]) < 0.12
         return bool(arm in self.hands.squeezed and closed < 0.85 and near)
 
+    def _in_hand(self) -> Load:
+        """What is held already, when the person begins anew."""
+        boxes = self.hands.objects
+        return {arm: box for arm in ARMS for box in boxes if self._holds(arm, box)}
+
     def _load(self) -> Load:
         """The outermost boxes for both hands, or the last one for the right or left hand."""
         boxes = sorted((b for b in self.hands.objects if self._on_table(b)), key=self._across)
@@ -100,7 +110,6 @@ class ShelvesScript(Script):
 
     def _raise_arms(self) -> Motion:
         self.phase = "raise arms"
-        # Hands up before the elbows come forward, clear of the legs.
         yield from together(
             *(self.hands.move_arm(arm, self._carry_angles(arm), speed=1.2) for arm in ARMS)
         )
@@ -110,6 +119,7 @@ class ShelvesScript(Script):
         ready = self.hands.embodiment.poses["ready"]
         yield from together(
             self.hands.stand_at(0.0),
+            *(self.hands.release(arm) for arm in ARMS),
             *(self.hands.move_arm(arm, ready[arm], speed=1.2) for arm in ARMS),
         )
 
@@ -141,18 +151,18 @@ class ShelvesScript(Script):
         edge = TABLE_CENTRE[0] - TABLE_SIZE[0] / 2
         back = np.array([min(x, edge - _TABLE_CLEARANCE_M), y, yaw])
         self.phase = "back off from the table"
-        yield from self.hands.drive_to(lambda: back)
-        if not any(self._holds(arm, box) for arm, box in load.items()):
+        yield from self.hands.drive_to(fixed(back))
+        self._slots = self._choose_slots(load)
+        if not self._slots:
             return
         self.phase = "to the shelf"
         knee = self._knee_for(BOARD_HEIGHTS[PLACE_BOARD] + 0.085)
         forward = self.hands.carrier_at(knee)[0, 3] + _REACH[0]
         front = SHELF_CENTRE[1] - SHELF_SIZE[1] / 2
-        self._slots = self._choose_slots(load)
         # Facing the shelf, the robot's left is towards -x.
         spots = [SHELF_CENTRE[0] + self._slots[a] + _SIDE[a] * _REACH[1] for a in self._slots]
         stance = np.array([np.mean(spots), front + _SHELF_DEPTH_M - forward, _FACING_SHELF])
-        yield from together(self.hands.drive_to(lambda: stance), self.hands.stand_at(knee))
+        yield from together(self.hands.drive_to(fixed(stance)), self.hands.stand_at(knee))
 
     def _choose_slots(self, load: Load) -> dict[str, float]:
         """Arm -> free slot; a hand on its own side, where it need not cross the other."""
@@ -176,16 +186,15 @@ class ShelvesScript(Script):
 
     def _place_all(self, load: Load) -> Motion:
         held = [arm for arm in self._slots if self._holds(arm, load[arm])]
-        if not held:
-            return
-        self.phase = f"place {' and '.join(load[arm] for arm in held)}"
-        yield from together(*(self._place(arm, load[arm], self._slots[arm]) for arm in held))
+        if held:
+            self.phase = f"place {' and '.join(load[arm] for arm in held)}"
+            yield from together(*(self._place(arm, load[arm], self._slots[arm]) for arm in held))
         x, y, yaw = self.hands.robot.base_pose
         front = SHELF_CENTRE[1] - SHELF_SIZE[1] / 2
         back = np.array([x, min(y, front - _SHELF_CLEARANCE_M), yaw])
         self.phase = "back off from the shelf"
         self._slots = {}
-        yield from self.hands.drive_to(lambda: back)
+        yield from self.hands.drive_to(fixed(back))
 
     def _pick(self, arm: str, box: str) -> Motion:
         hands = self.hands
@@ -211,13 +220,13 @@ class ShelvesScript(Script):
             lifted = grip.copy()
             lifted[2, 3] += _LIFT_M
             if self._holds(arm, box):
-                yield from hands.reach(arm, lambda pose=lifted: pose, speed=0.14, settle_s=0.2)
+                yield from hands.reach(arm, fixed(lifted), speed=0.14, settle_s=0.2)
             if self._holds(arm, box) and self._position(box)[2] > bottom + _LIFT_M:
                 break
             yield from hands.release(arm)
             away = hands.tool(arm)
-            away[:3, 3] -= _BEFORE_M * np.array([np.cos(0.0), 0.0, 0.0])
-            yield from hands.reach(arm, lambda pose=away: pose, speed=0.2, settle_s=0.0)
+            away[:2, 3] -= _BEFORE_M * away[:2, 0] / np.linalg.norm(away[:2, 0])
+            yield from hands.reach(arm, fixed(away), speed=0.2, settle_s=0.0)
             if not self._on_table(box):
                 break
         yield from hands.move_arm(arm, self._carry_angles(arm), speed=0.8)
@@ -238,6 +247,3 @@ class ShelvesScript(Script):
         yield from hands.release(arm)
         yield from hands.reach(arm, lambda: at_slot(-_BEFORE_M, 0.0), speed=0.16, settle_s=0.0)
         yield from hands.move_arm(arm, self._carry_angles(arm), speed=0.8)
-
-
-__all__ = ["TOOLS", "ShelvesScript"]
