@@ -46,7 +46,7 @@ class EpisodeReader:
         bag: an episode's folder, or an .mcap file.
 
     Attributes:
-        torn: true if a file lacks its summary, as after a crash; what is whole is read.
+        torn: true if a file lacks its (sound) summary, as after a crash; what is whole is read.
 
     Raises:
         EpisodeError: nothing there, or no MCAP file.
@@ -226,8 +226,7 @@ def _open(path: Path) -> tuple[Scan, bool]:
     except (OSError, *DAMAGE):
         # Torn or foreign; the walk says which, in one clear line.
         pass
-    found = scan(path)
-    return found, not found.complete
+    return scan(path), True
 
 
 def _sound(summary: Summary, path: Path) -> bool:

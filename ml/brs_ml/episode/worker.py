@@ -20,8 +20,14 @@ class _Item(NamedTuple):
     sequence: int
 
 
+SYNC_S = 1.0
+
+
 class RecordingThread:
     """Feeds a writer from a queue of bounded size.
+
+    A second thread waits for the disk to take what was written: a busy disk needs seconds for
+    that, in which the first goes on writing to the operating system's cache.
 
     Args:
         writer: owned by the thread from here on.
@@ -39,7 +45,10 @@ class RecordingThread:
         self.error: EpisodeError | None = None
         # A daemon, so that a disk that hangs cannot keep the process; `stop` joins it.
         self._thread = threading.Thread(target=self._run, name="episode-writer", daemon=True)
+        self._written = threading.Event()
+        self._syncer = threading.Thread(target=self._sync, name="episode-sync", daemon=True)
         self._thread.start()
+        self._syncer.start()
 
     @property
     def messages(self) -> int:
@@ -93,6 +102,8 @@ class RecordingThread:
                 self._drain()
         except EpisodeError as error:
             self.error = error
+        self._written.set()
+        self._syncer.join()
         failed = self.error is not None
         changes = {"status": "disk_full", "note": str(self.error)} if failed else self._closing
         try:
@@ -102,6 +113,14 @@ class RecordingThread:
         with self._wake:
             self._queue.clear()
             self._queued_bytes = 0
+
+    def _sync(self) -> None:
+        while not self._written.wait(SYNC_S):
+            try:
+                self._writer.sync()
+            except EpisodeError as error:
+                self.error = error
+                break
 
     def _drain(self) -> None:
         while True:

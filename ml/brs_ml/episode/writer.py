@@ -71,8 +71,9 @@ class _WholeWrites:
 class EpisodeWriter:
     """Streams messages to `<folder>/<name>_0.mcap` with metadata.yaml and episode.json.
 
-    Chunks of bounded size and age are compressed, written and synchronised, so that a crash
-    costs at most `flush_s` of messages. Not thread-safe: one thread writes.
+    Chunks of bounded size and age are compressed and handed to the operating system, so that a
+    killed process costs at most `flush_s` of messages; `sync` brings them through a power cut,
+    too. Not thread-safe, except for `sync`: one thread writes.
 
     Args:
         folder: an existing, empty working folder.
@@ -205,7 +206,7 @@ class EpisodeWriter:
         self.messages += 1
 
     def tick(self, now_s: float) -> None:
-        """Bring to the disk what is older than `flush_s`, and look whether there is room.
+        """Write out what is older than `flush_s`, and look whether there is room.
 
         Args:
             now_s: a monotonic clock [s].
@@ -218,7 +219,6 @@ class EpisodeWriter:
         self._flushed_s = now_s
         try:
             self._writer.flush()
-            self._file.sync()
             free = self._free(self.folder)
         except OSError as error:
             raise self._error(error) from None
@@ -229,6 +229,17 @@ class EpisodeWriter:
                 where=str(self.folder.parent),
                 remedy="delete old episodes (trash/) or record elsewhere",
             )
+
+    def sync(self) -> None:
+        """Wait until the disk has what was written. May be called from another thread.
+
+        Raises:
+            EpisodeError: the disk lost something.
+        """
+        try:
+            self._file.sync()
+        except OSError as error:
+            raise self._error(error) from None
 
     def close(self, **changes: object) -> EpisodeInfo:
         """Finish the files; after a failed write, with what fitted.

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import heapq
 import importlib
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+import rclpy
 from brs_interfaces.msg import SafetyState, WholeBodyCommand, WholeBodyState
 from brs_interfaces.srv import Arm, SelectSource
 from rclpy.clock import Clock, ClockType
@@ -22,6 +25,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
+from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Bool
 
 from brs_hardware.embodiment import load_embodiment
@@ -35,10 +39,11 @@ from brs_ml.episode import (
     command_times_ns,
     parse_remaps,
 )
-from brs_nodes.common import COMMAND_DEADLINE, LATCHED, SENSOR, declare, parameter, run
+from brs_nodes.common import COMMAND_DEADLINE, LATCHED, SENSOR, declare, make_executor, parameter
 
 COMMAND_TYPE = "brs_interfaces/msg/WholeBodyCommand"
 GROUPS = ("torso", "left_arm", "right_arm")
+DISCOVERY_S = 3.0  # for somebody to subscribe to what is played
 PATIENCE_S = 30.0  # for the robot to answer where arming is ours
 
 
@@ -82,6 +87,8 @@ class ReplayNode(Node):
         self._pace: Pace | None = None
         self._next: Due | None = None
         self._armed_by_us = False
+        self._outputs: list[Any] = []
+        self.status: int | None = None  # of the process, once it shall end
         self.done = self.create_publisher(Bool, "replay/done", LATCHED)
         self.done.publish(Bool(data=False))
         try:
@@ -113,7 +120,7 @@ class ReplayNode(Node):
             for source, target in parse_remaps(parameters.topics).items()
         }
         publishers = {name: self._sensor_publisher(*pair) for name, pair in sensors.items()}
-        self._items = heapq.merge(
+        self._items: Iterator[Due] = heapq.merge(
             self._due_commands(), self._due_sensors(publishers, first_ns) if publishers else ()
         )
 
@@ -142,6 +149,7 @@ class ReplayNode(Node):
         self._command_publisher = self.create_publisher(
             WholeBodyCommand, self.parameters.command_topic_out, COMMAND_DEADLINE
         )
+        self._outputs.append(self._command_publisher)
         return kept
 
     def _due_commands(self) -> Iterator[Due]:
@@ -171,7 +179,8 @@ class ReplayNode(Node):
             profile.reliability = ReliabilityPolicy.BEST_EFFORT
         if topic.qos and all(qos.durability == "transient_local" for qos in topic.qos):
             profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
-        return self.create_publisher(message_class, target, profile)
+        self._outputs.append(self.create_publisher(message_class, target, profile))
+        return self._outputs[-1]
 
     # -- getting ready ---------------------------------------------------------------------
 
@@ -182,9 +191,11 @@ class ReplayNode(Node):
         self._safety = message
         if self._pace is not None and self._commands and not self._ready():
             mode = "stopped" if message.mode == SafetyState.ESTOP else "disarmed or taken over"
-            raise BrsError(
-                f"the robot was {mode} after {self._played} messages",
-                remedy="bring it back to the start and replay again",
+            self._fail(
+                BrsError(
+                    f"the robot was {mode} after {self._played} messages",
+                    remedy="bring it back to the start and replay again",
+                )
             )
 
     def _ready(self) -> bool:
@@ -195,20 +206,39 @@ class ReplayNode(Node):
 
     def _prepare(self) -> None:
         """One step towards playing; called until it begins."""
-        if not self._commands:
-            self._begin()
-        elif self._state is None or self._safety is None:
-            self._wait_for("robot/state and robot/safety; is the robot node running?")
-        else:
-            self._check_start()
-            if self._ready():
+        try:
+            if not self._now_ns():
+                self._wait_for("/clock, as use_sim_time is set")
+            elif self._commands:
+                self._prepare_robot()
+            elif self._heard():
                 self._begin()
-            elif not self.parameters.arm:
-                self._wait_for("a person to select source 'replay' and arm (robot/arm)")
-            elif self._safety.mode == SafetyState.ESTOP:
-                self._wait_for("a person to clear the e-stop (robot/clear_estop)")
-            else:
-                self._ask_to_arm(self._safety)
+        except (BrsError, EpisodeError) as error:
+            self._fail(error)
+
+    def _prepare_robot(self) -> None:
+        if self._state is None or self._safety is None:
+            self._wait_for("robot/state and robot/safety; is the robot node running?")
+            return
+        self._check_start()
+        if self._ready():
+            if self._heard():
+                self._begin()
+        elif not self.parameters.arm:
+            self._wait_for("a person to select source 'replay' and arm (robot/arm)")
+        elif self._safety.mode == SafetyState.ESTOP:
+            self._wait_for("a person to clear the e-stop (robot/clear_estop)")
+        else:
+            self._ask_to_arm(self._safety)
+
+    def _heard(self) -> bool:
+        """Whether what is played first will not be missed; discovery takes a moment."""
+        deaf = [p.topic_name for p in self._outputs if not p.get_subscription_count()]
+        if deaf and time.monotonic() - self._began_s < DISCOVERY_S:
+            return False
+        if deaf:
+            self.get_logger().warning(f"nobody listens to {', '.join(deaf)}")
+        return True
 
     def _wait_for(self, what: str) -> None:
         if what != self._complaint:
@@ -221,15 +251,12 @@ class ReplayNode(Node):
         embodiment = load_embodiment(self.parameters.robot)
         joints = [joint for group in GROUPS for joint in embodiment.group(group).joints]
         first = self._commands[0][1]
-        try:
-            check_start(
-                joints,
-                np.concatenate([getattr(first, group) for group in GROUPS]),
-                np.concatenate([getattr(self._state, group).position for group in GROUPS]),
-                self.parameters.start_tolerance_rad,
-            )
-        except EpisodeError as error:
-            raise _mendable(error) from None
+        check_start(
+            joints,
+            np.concatenate([getattr(first, group) for group in GROUPS]),
+            np.concatenate([getattr(self._state, group).position for group in GROUPS]),
+            self.parameters.start_tolerance_rad,
+        )
 
     def _ask_to_arm(self, safety: SafetyState) -> None:
         if self._asked is not None:
@@ -255,18 +282,14 @@ class ReplayNode(Node):
         # 200 states a second would wake this process for nothing.
         self.destroy_subscription(self._state_subscription)
         now_ns = self.get_clock().now().nanoseconds
-        self._next = self._take()
+        self._next = next(self._items, None)
         if self._next is None:
             raise BrsError("nothing to play", where=self.parameters.bag, remedy="name topics")
         self._pace = Pace(self._next.bag_time_ns, now_ns, self.parameters.rate)
         self.get_logger().info(f"playing {self.parameters.bag} at rate {self.parameters.rate:g}")
-        self._timer = self.create_timer(1e-9, self._play)
-
-    def _take(self) -> Due | None:
-        try:
-            return next(self._items, None)
-        except EpisodeError as error:
-            raise _mendable(error) from None
+        self._timer = self.create_timer(3600.0, self._play)
+        # At once, and not by the timer: simulated time may stand.
+        self._play()
 
     def _play(self) -> None:
         """Publish what is due and set the timer to the next, counted from the very start."""
@@ -279,7 +302,11 @@ class ReplayNode(Node):
                 return
             self._next.publish()
             self._played += 1
-            self._next = self._take()
+            try:
+                self._next = next(self._items, None)
+            except EpisodeError as error:
+                self._fail(error)
+                return
         self._timer.cancel()
         self._finish()
 
@@ -305,7 +332,15 @@ class ReplayNode(Node):
 
     def _leave(self) -> None:
         if self.parameters.exit_when_done:
-            raise SystemExit(0)
+            self.status = 0
+
+    def _fail(self, error: Exception) -> None:
+        """End with one line. Raised from a callback it would come with the executor's own."""
+        self.get_logger().fatal(str(error))
+        self._waiting.cancel()
+        self._items = iter(())
+        self._next = None
+        self.status = 1
 
 
 def _nanoseconds(stamp: Any) -> int:
@@ -317,4 +352,24 @@ def _mendable(error: EpisodeError) -> BrsError:
 
 
 def main() -> None:
-    run(ReplayNode)
+    """Like `common.run`, but the node ends by itself, with a status."""
+    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    status = 0
+    try:
+        node = ReplayNode()
+        executor = make_executor()
+        executor.add_node(node)
+        while node.status is None:
+            executor.spin_once(timeout_sec=0.1)
+        status = node.status
+        node.destroy_node()
+    except KeyboardInterrupt:
+        # The robot node holds still as soon as commands stop.
+        status = 130
+    except BrsError as error:
+        sys.stderr.write(f"[fatal] {error}\n")
+        status = 1
+    rclpy.try_shutdown()
+    sys.exit(status)
