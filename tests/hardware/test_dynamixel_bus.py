@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def bus(emulated: EmulatedBus) -> Iterator[DynamixelBus]:
 
 
 def open_bus(
-    emulated: EmulatedBus, baud: int = BAUD, reply_timeout_s: float = 0.1
+    emulated: EmulatedBus, baud: int = BAUD, reply_timeout_s: float = 0.2
 ) -> DynamixelBus:
     return DynamixelBus(emulated.port, baud, names=NAMES, reply_timeout_s=reply_timeout_s)
 
@@ -260,6 +261,14 @@ def test_hardware_errors_are_spelt_out(
         bus.read_states()
     with pytest.raises(DeviceError, match=text):
         check(bus, IDS)
+
+
+def test_reads_are_counted(bus: DynamixelBus) -> None:
+    bus.watch(IDS)
+    before = dataclasses.replace(bus.statistics)
+    for _ in range(5):
+        bus.read_states()
+    assert bus.statistics.reads_per_second(before, 0.5) == 10.0
 
 
 def test_a_bus_can_be_opened_again(emulated: EmulatedBus) -> None:

@@ -30,7 +30,7 @@ MOTOR_STATE = np.dtype([("current", "<i2"), ("velocity", "<i4"), ("position", "<
 
 @dataclass
 class BusStatistics:
-    """Counters since the bus was opened; the caller divides by the time between two looks."""
+    """Counters since the bus was made; copy them (`dataclasses.replace`) to compare later."""
 
     reads: int = 0  # state reads that succeeded
     writes: int = 0  # packets written
@@ -42,6 +42,10 @@ class BusStatistics:
     def errors(self) -> int:
         """Transactions that failed, also those that a retry mended."""
         return self.timeouts + self.corrupt
+
+    def reads_per_second(self, earlier: BusStatistics, elapsed_s: float) -> float:
+        """State reads a second [Hz] since a copy taken `elapsed_s` ago [s]."""
+        return (self.reads - earlier.reads) / elapsed_s
 
 
 class DynamixelBus:

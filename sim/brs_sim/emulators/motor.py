@@ -128,8 +128,11 @@ class EmulatedMotor:
             ACCESS for read-only or locked registers, DATA_LENGTH for a part of a register,
             DATA_RANGE and DATA_LIMIT for values.
         """
-        if address >= _INDIRECT and self._target(address) != address:
+        if address >= _INDIRECT:
             return self._write_indirect(address, data)
+        return self._write_direct(address, data)
+
+    def _write_direct(self, address: int, data: bytes) -> StatusError:
         writes: list[tuple[Item, int]] = []
         place = address
         while place < address + len(data):
@@ -160,7 +163,7 @@ class EmulatedMotor:
         start = 0
         for end in range(1, len(data) + 1):
             if end == len(data) or targets[end] != targets[end - 1] + 1:
-                error = self.write(targets[start], data[start:end])
+                error = self._write_direct(targets[start], data[start:end])
                 if error:
                     return error
                 start = end
