@@ -59,7 +59,9 @@ def generate_launch_description():
             "start_s", default_value="0.0", description="where in the bag to begin [s]"
         ),
         DeclareLaunchArgument(
-            "topics", default_value="", description="which topics; empty means the commands"
+            "topics",
+            default_value="",
+            description="sensor topics to play too: from or from:=to, comma-separated",
         ),
         DeclareLaunchArgument(
             "arm",
@@ -99,7 +101,7 @@ def generate_launch_description():
     nodes = GroupAction(
         [
             PushRosNamespace(LaunchConfiguration("namespace")),
-            node("robot", **RESPAWN),
+            node("robot", {"source": "replay"}, **RESPAWN),
             node(
                 "replay",
                 {

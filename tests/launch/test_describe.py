@@ -365,6 +365,7 @@ def test_replay_starts_what_its_arguments_ask_for(prefix: Path) -> None:
         expected |= {"/r1_sim"} if sim == "true" else set()
         expected |= {"/recorder"} if record == "true" else set()
         assert set(nodes) == expected
+        assert nodes["/robot"]["source"] == "replay"
         # Types hold even where the text looks like another.
         assert (nodes["/replay"]["bag"], nodes["/replay"]["rate"]) == ("17", 2.0)
         assert nodes["/replay"]["arm"] is (arm == "true")

@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
+from brs_launch.main import main
+
 Write = Callable[..., Path]
 
 # `run` rather than `main`: the latter prefers ROS 2's own launch where it is installed.
@@ -156,3 +158,27 @@ def test_keys_reach_the_processes_and_ctrl_c_only_brs_launch(
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+@pytest.mark.parametrize(
+    "words", [["sim", "--print-description", "seed:=3"], ["sim", "seed:=3", "-p"]]
+)
+def test_description_is_printed_wherever_the_option_stands(
+    prefix: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+) -> None:
+    monkeypatch.setattr("brs_launch.main.real_launch_available", lambda: False)
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 0
+    assert "node /r1_sim (brs_nodes/r1_sim)" in capsys.readouterr().out
+
+
+def test_error_of_the_user_is_one_line(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brs_launch.main.real_launch_available", lambda: False)
+    with pytest.raises(SystemExit) as ended:
+        main(["sim", "sed:=3"])
+    text = str(ended.value.code)
+    assert "no launch argument 'sed'. Try: did you mean seed?" in text and "\n" not in text

@@ -6,7 +6,6 @@ import contextlib
 import os
 import pty
 import select
-import sys
 import termios
 import threading
 import tty
@@ -23,8 +22,8 @@ def shared_terminal() -> Iterator[int | None]:
     Yields:
         its descriptor; None if we have no terminal, or are in its background.
     """
-    source = sys.stdin.fileno() if sys.stdin is not None else -1
-    if source < 0 or not os.isatty(source) or os.tcgetpgrp(source) != os.getpgrp():
+    source = 0
+    if not os.isatty(source) or os.tcgetpgrp(source) != os.getpgrp():
         yield None
         return
     ours, theirs = pty.openpty()

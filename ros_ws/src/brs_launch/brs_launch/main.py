@@ -59,8 +59,8 @@ def run(path: Path, arguments: dict[str, str]) -> int:
         return launch.wait() or 0
 
 
-def main() -> None:
-    """Entry point of `brs launch`."""
+def main(words: list[str] | None = None) -> None:
+    """Entry point of `brs launch`; words are those of the command line by default."""
     parser = argparse.ArgumentParser(
         prog="brs launch",
         description="Run a ROS 2 launch file, with ROS 2's own launch where it is installed.",
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument(
         "-p", "--print-description", action="store_true", help="tell what would be started"
     )
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args(words)
     try:
         path = find_launch_file(options.file)
         arguments = parse_arguments(options.arguments)
