@@ -16,6 +16,7 @@ import mujoco
 import numpy as np
 
 from brs_hardware.embodiment import Embodiment
+from brs_sim.model import add_floor_shade
 from brs_sim.tasks.registry import Pose, Start, Task, register
 
 TABLE_CENTRE = np.array([0.98, 0.0])
@@ -169,6 +170,7 @@ def _add_table(spec: mujoco.MjSpec) -> None:
     body = spec.worldbody.add_body(name="table", pos=[*TABLE_CENTRE, 0.0])
     depth, width, height = TABLE_SIZE
     half = np.array([depth, width, 0.0]) / 2
+    add_floor_shade(body, (depth * 0.62, width * 0.6), 0.0)
     top = np.array([0.0, 0.0, height])
     _add_block(body, "table_top", top - half - np.array([0, 0, 0.03]), half + top, _PALE_WOOD)
     for i, (x, y) in enumerate([(-1, -1), (-1, 1), (1, -1), (1, 1)]):
@@ -183,6 +185,7 @@ def _add_shelf(spec: mujoco.MjSpec) -> None:
     width, depth, height = SHELF_SIZE
     half = np.array([width, depth, 0.0]) / 2
     wall = 0.02
+    add_floor_shade(body, (width * 0.65, depth * 0.95), 0.0)
     for i, board in enumerate(BOARD_HEIGHTS):
         low = np.array([-half[0], -half[1], board - _BOARD_THICKNESS])
         _add_block(body, f"board{i}", low, np.array([half[0], half[1], board]), _PALE_WOOD)
