@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from brs_hardware.errors import BrsError
+from brs_launch import main as launch
 from brs_ml.episode import EpisodeError, EpisodeReader
 
 
@@ -60,7 +61,5 @@ def launch_arguments(options: argparse.Namespace) -> list[str]:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of `brs replay`. Raises BrsError."""
     values = launch_arguments(parse(arguments))
-    from brs_launch import main as launch
-
     sys.argv = ["brs launch", "replay.launch.py", *values]
     launch.main()
