@@ -37,7 +37,7 @@ def test_empty_description_ends_at_once(write: Write, start: Start) -> None:
 def test_user_shutdown_ends_with_sigint_and_status_0(
     write: Write, start: Start, output: Output
 ) -> None:
-    launch = start(write(f"{SLEEP}, {SLEEP.replace('sleeper', 'other')}"))
+    launch = start(write(f"{SLEEP}, {SLEEP.replace('sleeper', 'other')}"), sigterm_timeout="1000")
     output.wait_for("up", 2)
     launch.shutdown()
     assert launch.wait() == 0
@@ -65,7 +65,8 @@ def test_handlers_react_before_any_process_is_signalled(
 def test_child_deaf_to_sigint_and_sigterm_is_killed_and_named(
     write: Write, start: Start, output: Output
 ) -> None:
-    launch = start(write(f"{STUBBORN}, {SLEEP}"), sigterm_timeout="0.1", sigkill_timeout="0.1")
+    short = f"{STUBBORN[:-1]}, sigterm_timeout='0.1', sigkill_timeout='0.1')"
+    launch = start(write(f"{short}, {SLEEP}"), sigterm_timeout="1000")
     output.wait_for("up", 2)
     launch.shutdown()
     assert launch.wait() == 0
