@@ -17,6 +17,7 @@ The transactions stay the SDK's (GroupSyncRead, readTxRx, ...). What is replaced
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import time
@@ -67,6 +68,10 @@ class FastPort(PortHandler):
         self.ser = serial.Serial(
             port=self.port_name, baudrate=cflag_baud, timeout=0, exclusive=True
         )
+        # FTDI adapters such as the U2D2 otherwise keep bytes back for 16 ms. Pseudo terminals and
+        # other adapters know no such flag, and hold nothing back.
+        with contextlib.suppress(ValueError, OSError):
+            self.ser.set_low_latency_mode(True)
         self._file = self.ser.fileno()
         self.is_open = True
         self.is_using = False

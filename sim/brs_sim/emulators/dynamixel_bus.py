@@ -48,6 +48,7 @@ class EmulatedBus:
         self._host, self._device = os.openpty()
         # Our own handle of the device side keeps the terminal alive between two hosts.
         tty.setraw(self._device)
+        os.set_blocking(self._host, False)
         self.port = os.ttyname(self._device)
         if self._link:
             self._link.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +95,8 @@ class EmulatedBus:
             wire_s = 10.0 * (len(data) + len(answer.data)) / baud if self.wire_time else 0.0
             if answer.delay_s + wire_s > 0.0:
                 time.sleep(answer.delay_s + wire_s)
-            if answer.data:
+            # A host that does not read loses bytes, as on a real line.
+            with contextlib.suppress(BlockingIOError):
                 os.write(self._host, answer.data)
 
     def _baud(self) -> int:

@@ -40,7 +40,6 @@ class JoyConServer:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.bind(str(self.path))
         self._listener.listen(1)
-        self._listener.settimeout(_POLL_MS * 1e-3)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="joycon-server", daemon=True)
         self._thread.start()
@@ -50,6 +49,7 @@ class JoyConServer:
         if self._closing.is_set():
             return
         self._closing.set()
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes the accept below
         self._thread.join()
         self._listener.close()
         self.path.unlink(missing_ok=True)
@@ -58,8 +58,10 @@ class JoyConServer:
         while not self._closing.is_set():
             try:
                 client = self._listener.accept()[0]
-            except TimeoutError:
-                continue
+            except OSError:
+                if self._closing.is_set():
+                    return
+                raise
             with client, contextlib.suppress(OSError):  # the client, or the controller, is gone
                 self._attend(client)
             self.controller.close()
