@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -228,6 +229,16 @@ def test_an_unplugged_bus_is_told(bus: DynamixelBus, emulated: EmulatedBus) -> N
             bus.read_states()
     with pytest.raises(DeviceError, match="unplugged"):
         bus.write("led", 3, 1)
+
+
+def test_a_bus_unplugged_amid_reading_is_told(bus: DynamixelBus, emulated: EmulatedBus) -> None:
+    bus.watch(IDS)
+    puller = threading.Timer(0.03, emulated.unplug)
+    puller.start()
+    with pytest.raises(DeviceError, match="the bus was unplugged"):
+        while True:
+            bus.read_states()
+    puller.join()
 
 
 def test_lost_power_is_told(emulated: EmulatedBus) -> None:

@@ -3,9 +3,9 @@
 The transactions stay the SDK's (GroupSyncRead, readTxRx, ...). What is replaced, and why
 (16 motors, measured against the emulated bus):
 
-* `readPort` of the SDK polls: two system calls for each header and each body, and a busy core
-  while it waits, which starves whatever else runs there. Here one blocking read takes all that
-  has arrived, and packets are cut from that buffer.
+* `readPort` of the SDK polls: about 50 `select` and 32 `read` calls for one sync read of all,
+  half of its time, and a busy core that starves whatever else runs there. Here one blocking read
+  takes all that has arrived, and packets are cut from that buffer.
 * `updateCRC` walks byte by byte through a table built anew at each call; `fastcrc` does it in C.
 * `addStuffing` and `removeStuffing` walk byte by byte. They are also wrong in SDK 4.1.0:
   `txPacket` ignores the longer list that `addStuffing` returns, so data holding FF FF FD goes out
