@@ -28,6 +28,7 @@ TOOLS = {"left_arm": "left_tcp", "right_arm": "right_tcp"}
 TRIGGERS = {"left_arm": "zl", "right_arm": "zr"}
 GRIPPERS = {"left_arm": "left_gripper", "right_arm": "right_gripper"}
 
+LEAN_RAD = 0.25  # a trunk that leans forward sees its hands
 _STICK_RATE = 6.0  # full deflections a second
 _SMALLEST_PUSH = 0.3  # a person cannot push a stick less and mean it
 _DRIVE_GAIN = 1.8  # [1/s]
@@ -102,13 +103,13 @@ class Hands:
         return pose
 
     def carrier_at(self, knee_rad: float) -> np.ndarray:
-        """Pose (4, 4) in base_link of the link that carries the arms, trunk level.
+        """Pose (4, 4) above the floor under base_link of the link that carries the arms.
 
         Args:
-            knee_rad: torso joint 2; joints 1 and 3 follow it.
+            knee_rad: torso joint 2; joint 1 follows it, and joint 3 leans the trunk forward.
         """
         torso = np.array([knee_rad * _KNEE_RATIO, knee_rad, 0.0, 0.0])
-        torso[2] = torso[0] + torso[1]
+        torso[2] = torso[0] + torso[1] - LEAN_RAD
         pose = self._kinematics.pose(self._carrier, {"torso": torso})
         pose[2, 3] += self._floor_to_base
         return pose
@@ -208,15 +209,15 @@ class Hands:
             if abs(wrapped(goal()[2] - self.robot.base_pose[2])) < 2 * _ARRIVED_RAD:
                 return
 
-    def stand_at(self, knee_rad: float) -> Motion:
-        """Squat or stand up until torso joint 2 is there, keeping the trunk level."""
+    def stand_at(self, knee_rad: float, lean_rad: float = LEAN_RAD) -> Motion:
+        """Squat or stand up until torso joint 2 is there, the trunk leaning forward so much."""
         state = self.robot
         button = "down" if knee_rad < state.torso.position[1] else "up"
         while True:
             knee = self.robot.torso.position
             away = (knee[1] - knee_rad) * (1.0 if button == "down" else -1.0)
             self._knee_button = button if away > _KNEE_LEAD_RAD else ""
-            tilt = knee[0] + knee[1] - knee[2]
+            tilt = knee[0] + knee[1] - knee[2] - lean_rad
             self._right_stick = np.array([0.0, self._push(tilt / 0.2, abs(tilt) > _LEVEL_RAD)])
             if not self._knee_button and abs(tilt) <= _LEVEL_RAD:
                 self._right_stick = np.zeros(2)

@@ -23,9 +23,9 @@ from brs_sim.tasks.shelves import (
 
 _SIDE = {"left_arm": 1.0, "right_arm": -1.0}
 _PITCH = 0.4  # the tool points this far below the horizon [rad]
-# Where the arms work best, in the carrier of the arms: forward, outward, up [m].
-_REACH = np.array([0.55, 0.242, -0.10])
-_CARRY = np.array([0.42, 0.242, -0.10])
+# Where the arms work best, from the carrier of the arms: forward, outward, up [m].
+_REACH = np.array([0.60, 0.242, -0.10])
+_CARRY = np.array([0.47, 0.242, -0.10])
 _BEFORE_M = 0.13  # distance from which a box or a place is approached
 _DEEPER_M = 0.005  # the tool goes this far past the middle of a box
 _LIFT_M = 0.07
@@ -118,13 +118,17 @@ class ShelvesScript(Script):
         self.phase = "lower arms"
         ready = self.hands.embodiment.poses["ready"]
         yield from together(
-            self.hands.stand_at(0.0),
+            self.hands.stand_at(0.0, lean_rad=0.0),
             *(self.hands.release(arm) for arm in ARMS),
             *(self.hands.move_arm(arm, ready[arm], speed=1.2) for arm in ARMS),
         )
 
     def _carry_angles(self, arm: str) -> np.ndarray:
-        return self.hands.solve(arm, tool_pose(_CARRY * [1, _SIDE[arm], 1], 0.0, _PITCH))
+        """Joint angles with the hand close before the leaning trunk."""
+        upright = tool_pose(_CARRY * [1, _SIDE[arm], 1], 0.0, _PITCH)
+        turn = np.eye(4)
+        turn[:3, :3] = self.hands.carrier_at(0.0)[:3, :3].T
+        return self.hands.solve(arm, turn @ upright)
 
     def _knee_for(self, height: float) -> float:
         """Torso joint 2 [rad] that brings the arms' best working height there [m]."""
