@@ -1,10 +1,12 @@
 """The MuJoCo model of one robot in one scene, generated from its URDF and embodiment file.
 
-URDF -> links, shapes, masses      embodiment -> joint groups, cameras
-         \\                         /
-          robot on a planar base (x, y, yaw joints), servos as the vendor's controllers
-                            |
-          + floor, light, sky (here) + furniture and objects (the task)
+URDF: links, shapes, masses -----+
+                                 +--> robot on a planar base, with the vendor's servos
+embodiment: joints, cameras -----+                      |
+                                                        v
+room: floor, light, sky (here) -----------------> one MuJoCo model
+                                                        ^
+furniture and objects (the task) -----------------------+
 """
 
 from __future__ import annotations
@@ -229,7 +231,6 @@ def _add_servos(spec: mujoco.MjSpec, embodiment: Embodiment) -> None:
             _add_servo(spec, finger, *_GRIPPER_GAINS)
             _limit_force(spec, finger, _GRIPPER_FORCE_N)
             spec.joint(finger).armature = 0.2
-            spec.joint(finger).actgravcomp = False
         # One spindle drives both fingers.
         equality = spec.add_equality(
             type=mujoco.mjtEq.mjEQ_JOINT, name1=fingers[0], name2=fingers[1]

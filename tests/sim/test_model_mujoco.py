@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 
+from brs_hardware.description import describe
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.kinematics import Kinematics, optical_frame
 from brs_sim.model import BASE_JOINTS, THIRD_PERSON, build_model, floor_to_base
@@ -29,6 +30,10 @@ def test_every_driven_joint_has_a_servo_and_no_other_moves() -> None:
     names = {*BASE_JOINTS, *(joint for group in groups for joint in group)}
     assert {MODEL.joint(i).name for i in range(MODEL.njnt)} == names
     assert {MODEL.actuator(i).name for i in range(MODEL.nu)} == names
+
+
+def test_robot_weighs_what_its_description_says() -> None:
+    assert MODEL.body_mass.sum() == pytest.approx(describe(R1).mass)
 
 
 def test_base_stands_on_its_wheels() -> None:

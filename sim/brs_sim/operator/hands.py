@@ -15,6 +15,7 @@ import numpy as np
 
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.kinematics import Kinematics, joints_of
+from brs_hardware.teleop import TeleopConfig
 from brs_hardware.types import WholeBodyState
 from brs_sim.model import floor_to_base
 from brs_sim.operator.arm_ik import ArmIK
@@ -35,7 +36,7 @@ _DRIVE_GAIN = 1.8  # [1/s]
 _ARRIVED_M, _ARRIVED_RAD = 0.012, 0.02
 _LEVEL_RAD = 0.02
 # Torso joint 1 moves with joint 2 in this ratio when a person squats with the buttons.
-_KNEE_RATIO = -1.74 / 2.70
+_KNEE_RATIO = TeleopConfig.squat[0] / TeleopConfig.squat[1]
 _KNEE_LEAD_RAD = 0.05  # the knee moves on by about this after the button is let go
 _SETTLED_M = 0.004
 _CORRECTION_GAIN = 2.0  # [1/s], how fast the eye takes out what the arm lacks
