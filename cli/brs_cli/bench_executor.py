@@ -50,7 +50,7 @@ def write(seconds: float) -> None:
     """Publish the load."""
     rclpy.init()
     node = Node("bench_writer")
-    publishers = [node.create_publisher(JointState, f"bench/{i}", SENSOR) for i in range(TOPICS)]
+    publishers = [node.create_publisher(JointState, f"bench/t{i}", SENSOR) for i in range(TOPICS)]
     values = np.zeros(6)
     due_s = time.monotonic()
     end_s = due_s + seconds
@@ -68,7 +68,7 @@ def read(executor: Executor, seconds: float) -> dict[str, float]:
     for i in range(TOPICS):
         node.create_subscription(
             JointState,
-            f"bench/{i}",
+            f"bench/t{i}",
             lambda message: latencies.append(time.time() - to_seconds(message.header.stamp)),
             SENSOR,
         )

@@ -65,7 +65,7 @@ def measure_stack(seconds: float) -> list[Figure]:
             session.start_episode(task="shelves", instruction="", operator_name="bench", seed=0)
             session.arm()
             session.wait("engagement", engaged, 30.0)
-            recorder = psutil.Process(session.launch.running()["recorder"])
+            recorder = psutil.Process(session.process("recorder"))
             began_s, simulated_s = time.monotonic(), session.state["sim/task"].time_s
             peak_mb = 0.0
             while time.monotonic() - began_s < seconds:

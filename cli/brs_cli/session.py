@@ -136,6 +136,13 @@ class Session:
             raise BrsError(answer.message, where=name)
         return answer
 
+    def process(self, node: str) -> int:
+        """Process id of a node of the launch file. Raises BrsError: it does not run."""
+        for name, pid in self.launch.running.items():
+            if name.rpartition("-")[0] == node:
+                return pid
+        raise BrsError(f"node '{node}' does not run", remedy=", ".join(self.launch.running))
+
     def objects(self) -> dict[str, tuple[float, float, float]]:
         """Where the simulated objects are now [m], by name."""
         markers = self.state[POSES].markers if POSES in self.state else []

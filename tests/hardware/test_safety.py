@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from conftest import command_like, state_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from robot_samples import command_like, state_at
 
 from brs_hardware.embodiment import Embodiment, load_embodiment
 from brs_hardware.safety import Mode, SafetySupervisor, SafetyVerdict

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from conftest import state_at
+from robot_samples import state_at
 
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.teleop import Engagement, TeleopConfig, TeleopMapper, TeleopOutput

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import rclpy
 import yaml
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from brs_nodes.common import make_executor
 
 ROOT = Path(__file__).resolve().parents[2]
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -68,7 +69,7 @@ class Harness:
     def __enter__(self) -> Harness:
         rclpy.init(context=self.context, args=[])
         self.node: Node = rclpy.create_node("test", context=self.context)
-        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor = make_executor(self.context)
         self.executor.add_node(self.node)
         return self
 
