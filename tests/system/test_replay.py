@@ -72,8 +72,9 @@ class FakeRobot:
         self.safety = node.create_publisher(SafetyState, "robot/safety", LATCHED)
         node.create_service(Arm, "robot/arm", self.on_arm)
         node.create_service(SelectSource, "robot/select_source", self.on_select)
-        self.commands: list[tuple[int, WholeBodyCommand]] = []
-        node.create_subscription(WholeBodyCommand, "replay/command", self.on_command, 50)
+        self.commands: list[WholeBodyCommand] = ros.collect(
+            WholeBodyCommand, "replay/command", QoSProfile(depth=50)
+        )
 
     def on_arm(self, request: Any, response: Any) -> Any:
         self.asked.append(request.arm)
@@ -85,9 +86,6 @@ class FakeRobot:
         self.source, response.success = request.source, True
         return response
 
-    def on_command(self, message: WholeBodyCommand) -> None:
-        self.commands.append((self.ros.node.get_clock().now().nanoseconds, message))
-
     def live(self) -> None:
         state = WholeBodyState()
         for group, count in (("torso", 4), ("left_arm", 6), ("right_arm", 6)):
@@ -96,24 +94,33 @@ class FakeRobot:
         self.safety.publish(SafetyState(mode=self.mode, source=self.source))
 
 
-def stamps_s(commands: list[tuple[int, WholeBodyCommand]]) -> list[float]:
-    return [Time.from_msg(message.header.stamp).nanoseconds * 1e-9 for _, message in commands]
-
-
 def test_commands_come_in_order_at_their_recorded_spacing(ros: Harness) -> None:
+    """At half the speed, by the stamps and not the log times, exact on simulated time."""
     robot = FakeRobot(ros)
     done = ros.collect(Bool, "replay/done", LATCHED)
+    clock = ros.node.create_publisher(Clock, "/clock", 10)
     bag = bag_of(ros.folder, namespace="/elsewhere")
-    process = ros.start_node("replay", {"bag": str(bag), "arm": True, "rate": 0.5})
-    ros.wait_for(lambda: not process.running, "the replay to end", tick=robot.live)
+    process = ros.start_node(
+        "replay", {"bag": str(bag), "arm": True, "rate": 0.5, "use_sim_time": True}
+    )
+    start_ns = now_ns = 50 * 10**9
+
+    def tick() -> None:
+        robot.live()
+        clock.publish(Clock(clock=Time(nanoseconds=now_ns).to_msg()))
+
+    for number, after_s in enumerate(np.cumsum([0.0, *SPACING_S])):
+        # A microsecond late: the stamps in the bag were rounded.
+        now_ns = start_ns + round(after_s / 0.5 * 1e9) + 1_000
+        ros.wait_for(lambda n=number: len(robot.commands) > n, f"command {number}", tick=tick)
+        assert len(robot.commands) == number + 1
+        sent_ns = Time.from_msg(robot.commands[-1].header.stamp).nanoseconds
+        # One command moved by another's lateness would show here.
+        assert sent_ns == pytest.approx(now_ns, abs=2_000)
+    ros.wait_for(lambda: not process.running, "the replay to end", tick=tick)
     assert process.wait() == 0, process.output
-    assert [round(m.left_gripper * 100) for _, m in robot.commands] == list(range(6))
-    assert {message.source for _, message in robot.commands} == {"replay"}
-    # Stamped when sent: never early, and the lateness of one does not move the next.
-    sent = np.array(stamps_s(robot.commands))
-    due = sent[0] + np.cumsum([0.0, *SPACING_S]) / 0.5
-    # The first command fixes the start, itself a little late.
-    assert np.all(sent - due > -0.05)
+    assert [round(m.left_gripper * 100) for m in robot.commands] == list(range(6))
+    assert {message.source for message in robot.commands} == {"replay"}
     assert done[-1].data and "done: 6 messages" in process.output
     # Armed by the replay, disarmed by the replay.
     assert robot.asked == [True, False] and robot.source == "replay"

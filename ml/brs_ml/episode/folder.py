@@ -85,9 +85,7 @@ def save(folder: Path) -> Path:
 
 def discard(folder: Path) -> Path:
     """Move an episode to `trash/` beside it; nothing is deleted. Returns the new path."""
-    trash = folder.parent / TRASH
-    trash.mkdir(exist_ok=True)
-    return _move(folder, trash / episode_name(folder))
+    return _move(folder, folder.parent / TRASH / episode_name(folder))
 
 
 def _move(source: Path, wanted: Path) -> Path:
@@ -97,6 +95,7 @@ def _move(source: Path, wanted: Path) -> Path:
         number += 1
         target = wanted.with_name(f"{wanted.name}-{number}")
     try:
+        target.parent.mkdir(exist_ok=True)
         source.rename(target)
     except OSError as error:
         raise EpisodeError(
