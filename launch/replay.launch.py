@@ -1,14 +1,24 @@
 """Replay: a bag's commands drive the robot node, or its sensor topics any other node."""
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    GroupAction,
+    IncludeLaunchDescription,
+    RegisterEventHandler,
+    TimerAction,
+)
 from launch.conditions import IfCondition
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node, PushRosNamespace
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+SETTLE_S = 6.0
 RESPAWN = {"respawn": True, "respawn_delay": 1.0}
 
 
@@ -98,20 +108,21 @@ def generate_launch_description():
         launch_arguments=[(name, LaunchConfiguration(name)) for name in passed_on],
         condition=IfCondition(LaunchConfiguration("sim")),
     )
+    replay = node(
+        "replay",
+        {
+            "bag": typed("bag", str),
+            "rate": typed("rate", float),
+            "start_s": typed("start_s", float),
+            "topics": typed("topics", str),
+            "arm": typed("arm", bool),
+        },
+    )
     nodes = GroupAction(
         [
             PushRosNamespace(LaunchConfiguration("namespace")),
             node("robot", {"source": "replay"}, **RESPAWN),
-            node(
-                "replay",
-                {
-                    "bag": typed("bag", str),
-                    "rate": typed("rate", float),
-                    "start_s": typed("start_s", float),
-                    "topics": typed("topics", str),
-                    "arm": typed("arm", bool),
-                },
-            ),
+            replay,
             node(
                 "recorder",
                 {"folder": typed("episodes", str), "task": typed("task", str)},
@@ -119,4 +130,11 @@ def generate_launch_description():
             ),
         ]
     )
-    return LaunchDescription([*arguments, simulator, nodes])
+    # Things come to rest, and whoever watches can look, before everything ends.
+    ending = RegisterEventHandler(
+        OnProcessExit(
+            target_action=replay,
+            on_exit=[TimerAction(period=SETTLE_S, actions=[EmitEvent(event=Shutdown())])],
+        )
+    )
+    return LaunchDescription([*arguments, simulator, nodes, ending])

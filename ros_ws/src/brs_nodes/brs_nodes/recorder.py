@@ -45,7 +45,7 @@ from brs_nodes.conversions import joycon_from_message
 TOPICS = (
     *(f"{source}/command" for source in ("teleop", "policy", "replay")),
     *("joylo/joint_states", "joylo/joy_left", "joylo/joy_right", "teleop/state"),
-    *("robot/state", "robot/safety", "sim/task", "/tf", "/tf_static"),
+    *("robot/state", "robot/safety", "sim/task", "sim/objects", "/tf", "/tf_static"),
 )
 CAMERA_STREAMS = ("color/image_raw", "depth/image_raw", "camera_info")
 TAKE_HZ = 100.0
