@@ -2,7 +2,7 @@
 
 The turn count of a motor is lost with its power, and then kept ticks would be wrong by turns. So
 the motors themselves carry a token in a register that forgets it at power-off (profile velocity,
-which means nothing while they are slack). Ticks are taken back only from motors that still have it.
+which means nothing while they are slack). Ticks are taken back only from motors that have it.
 """
 
 from __future__ import annotations
