@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
-from sensor_msgs.msg import JointState
 
 from brs_cli.bench import Figure, figure
 from brs_cli.session import Session
 from brs_hardware.embodiment import load_embodiment
-from brs_nodes.common import SENSOR
-from brs_nodes.conversions import to_seconds
+from brs_ml.episode import EpisodeReader
 from brs_sim.emulators.measure import leader_bus
 
-NOMINAL_S = 0.01
+PERIOD_MS = 10.0
+PAUSE_MS = 500.0
 
 
 def measure_teleop(seconds: float) -> list[Figure]:
@@ -37,33 +37,19 @@ def measure_teleop(seconds: float) -> list[Figure]:
 
 
 def measure_stack(seconds: float) -> list[Figure]:
-    """The script teleoperates with recorder and three RGB-D cameras while we listen."""
-    topic = load_embodiment("r1").right_arm.command_topic
-    stamps: list[float] = []
-    latencies: list[float] = []
-    arrivals: list[float] = []
-
-    def on_command(message: JointState) -> None:
-        now_s = time.time()
-        stamp_s = to_seconds(message.header.stamp)
-        if engaged() and (not stamps or stamp_s > stamps[-1]):
-            stamps.append(stamp_s)
-            latencies.append(now_s - stamp_s)
-            arrivals.append(now_s)
-
+    """The script teleoperates with recorder and three RGB-D cameras; the bag tells the times."""
     with tempfile.TemporaryDirectory(prefix="brs_bench_") as folder:
         arguments = {"sim": "true", "leader": "script", "record": "true", "episodes": folder}
         with Session("teleop.launch.py", arguments) as session:
-
-            def engaged() -> bool:
-                teleop = session.state.get("teleop/state")
-                return teleop is not None and teleop.state == teleop.ENGAGED
-
-            session.node.create_subscription(JointState, topic, on_command, SENSOR)
             session.wait_for_robot()
             session.wait("the leader", lambda: "teleop/state" in session.state, 30.0)
             session.start_episode(task="shelves", instruction="", operator_name="bench", seed=0)
             session.arm()
+
+            def engaged() -> bool:
+                teleop = session.state["teleop/state"]
+                return bool(teleop.state == teleop.ENGAGED)
+
             session.wait("engagement", engaged, 30.0)
             recorder = psutil.Process(session.process("recorder"))
             began_s, simulated_s = time.monotonic(), session.state["sim/task"].time_s
@@ -74,10 +60,7 @@ def measure_stack(seconds: float) -> list[Figure]:
             wall_s = time.monotonic() - began_s
             simulated_s = session.state["sim/task"].time_s - simulated_s
             saved = session.save_episode(task_success=False)
-    latency_ms = 1e3 * np.array(latencies)
-    intervals_s = np.diff(arrivals)
-    # A pause of teleop (a new press of the dead-man) is no jitter.
-    jitter_ms = 1e3 * np.abs(intervals_s[intervals_s < 0.5] - NOMINAL_S)
+        latency_ms, jitter_ms = command_times(Path(saved.path))
     return [
         figure("command_latency_p50_ms", np.percentile(latency_ms, 50), "ms", "<= 4"),
         figure("command_latency_p99_ms", np.percentile(latency_ms, 99), "ms", "<= 12"),
@@ -88,3 +71,32 @@ def measure_stack(seconds: float) -> list[Figure]:
         figure("recorder_rss_mb", peak_mb, "MB", "<= 300"),
         figure("sim_realtime_factor", simulated_s / wall_s, "x", ">= 0.995"),
     ]
+
+
+def command_times(bag: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Latency and jitter of vendor commands, from a bag.
+
+    A vendor command carries the stamp of the leader sample that caused it, and the bag the time
+    at which it was published, so that no observer's own delay is measured.
+
+    Returns:
+        (n,) ms from the sample to the command's publication, of all caused by a sample; (m,) ms
+        by which the time between two of them differs from the leader's period.
+    """
+    reader = EpisodeReader(bag)
+    leader = reader.topic_named("joylo/joint_states").name
+    command = reader.topic_named(load_embodiment("r1").right_arm.command_topic).name
+    samples = set()
+    published: list[tuple[int, int]] = []  # stamp and publication [ns]
+    for message, content in reader.decoded([leader, command]):
+        stamp_ns = content.header.stamp.sec * 1_000_000_000 + content.header.stamp.nanosec
+        if message.topic == leader:
+            samples.add(stamp_ns)
+        else:
+            published.append((stamp_ns, message.publish_time_ns))
+    caused = np.array([times for times in published if times[0] in samples], dtype=np.int64)
+    latency_ms = (caused[:, 1] - caused[:, 0]) / 1e6
+    intervals_ms = np.diff(caused[:, 1]) / 1e6
+    # A pause of teleop (a new press of the dead-man) is no jitter.
+    jitter_ms = np.abs(intervals_ms[intervals_ms < PAUSE_MS] - PERIOD_MS)
+    return latency_ms, jitter_ms

@@ -6,11 +6,13 @@ Exit status 0 if nothing is broken; warnings do not count, a missing robot or le
 from __future__ import annotations
 
 import argparse
+import getpass
 import grp
 import importlib
 import json
 import os
 import platform
+import resource
 import shutil
 import time
 from collections.abc import Callable
@@ -23,6 +25,7 @@ from rich.table import Table
 
 from brs_cli.environment import ROOT
 from brs_hardware.errors import BrsError
+from brs_nodes.common import Priority
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 LEAST_DISK_GB = 5.0
@@ -55,6 +58,7 @@ def main() -> None:
         "pictures": check_gl,
         "disk": check_disk,
         "permissions": check_permissions,
+        "priority": check_priority,
         "leader": lambda: check_leader(options.leader),
         "Joy-Cons": lambda: check_joycons(),
         "robot": lambda: check_robot(options.robot),
@@ -204,6 +208,22 @@ def check_permissions() -> list[Finding]:
             WARN,
             f"not in {names}",
             f"sudo usermod -aG {names} $USER, then log in again",
+        )
+    ]
+
+
+def check_priority() -> list[Finding]:
+    """Whether control nodes may go before others; matters where cores are few."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NICE)
+    if os.geteuid() == 0 or 20 - soft <= Priority.CONTROL.value:
+        return [Finding("priority", OK, "control nodes may go first")]
+    line = f"{getpass.getuser()} - nice {Priority.CONTROL.value}"
+    return [
+        Finding(
+            "priority",
+            WARN,
+            "control nodes run like any other",
+            f"add '{line}' to /etc/security/limits.conf, then log in again",
         )
     ]
 

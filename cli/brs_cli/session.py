@@ -164,7 +164,14 @@ class Session:
     def arm(self, source: str = "teleop") -> None:
         """Select a source and arm, as a person does."""
         self.call(SelectSource, "robot/select_source", SelectSource.Request(source=source))
-        self.call(Arm, "robot/arm", Arm.Request(arm=True))
+        for _ in range(5):
+            try:
+                self.call(Arm, "robot/arm", Arm.Request(arm=True))
+                return
+            except BrsError as error:
+                problem = error
+                self.spin(1.0)  # a person reads why, and tries again
+        raise problem
 
     def start_episode(self, **fields: Any) -> str:
         """Start recording; returns the episode's path."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rclpy.node import Node
@@ -22,7 +22,7 @@ from brs_hardware.joycon import JoyCon
 from brs_hardware.joylo import JoyLo, load_leader, runtime_folder
 from brs_hardware.neutral import restore_neutral, save_neutral
 from brs_nodes import conversions
-from brs_nodes.common import SENSOR, Diagnostics, declare, now_s, parameter, run
+from brs_nodes.common import SENSOR, Diagnostics, Priority, declare, now_s, parameter, run
 from brs_sim.emulators.joycon_socket import device_factory
 
 RETRY_S = 1.0
@@ -69,6 +69,7 @@ class JoyLoNode(Node):
         self.create_service(Trigger, "joylo/bind_neutral", self._on_bind)
         self.diagnostics = Diagnostics(self, self._summary)
         self._problems: dict[str, str] = {}
+        self._joy_stamps: dict[str, Any] = {}
         self._bind_requested = threading.Event()
         self._closing = threading.Event()
         self._threads = [threading.Thread(target=self._lead, name="leader", daemon=True)]
@@ -128,7 +129,10 @@ class JoyLoNode(Node):
         due_s = time.monotonic()
         while not self._closing.is_set():
             self._publish_joycons()
-            sample = self.leader.read(now_s(self))
+            before_s = now_s(self)
+            sample = self.leader.read(before_s)
+            # The motors answered some time in between; the middle is off by half of it at most.
+            sample = replace(sample, stamp_s=0.5 * (before_s + now_s(self)))
             self.arms.publish(conversions.leader_to_message(sample, self._joints))
             self.diagnostics.count("arms")
             if self._bind_requested.is_set():
@@ -144,6 +148,9 @@ class JoyLoNode(Node):
                 message = conversions.joycon_to_message(side, joycon.sample())
             except DeviceError:  # told by the controller's own thread, which reconnects it
                 continue
+            if message.header.stamp == self._joy_stamps.get(side):
+                continue  # no report since the last look
+            self._joy_stamps[side] = message.header.stamp
             self.joys[side].publish(message)
             self.diagnostics.count(f"joy_{side}")
 
@@ -202,4 +209,4 @@ class JoyLoNode(Node):
 
 
 def main() -> None:
-    run(JoyLoNode)
+    run(JoyLoNode, Priority.CONTROL)

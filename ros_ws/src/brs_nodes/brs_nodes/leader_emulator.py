@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from brs_interfaces.msg import SafetyState, TaskState, TeleopState, WholeBodyState
+from brs_interfaces.msg import SafetyState, TeleopState, WholeBodyState
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from visualization_msgs.msg import MarkerArray
@@ -24,7 +25,17 @@ from brs_hardware.errors import ConfigError, DeviceError
 from brs_hardware.joylo import load_leader
 from brs_hardware.teleop import DEADMAN, Engagement
 from brs_nodes import conversions
-from brs_nodes.common import LATCHED, SENSOR, Diagnostics, declare, now_s, parameter, run
+from brs_nodes.common import (
+    LATCHED,
+    NEWEST,
+    Diagnostics,
+    Inbox,
+    Priority,
+    declare,
+    now_s,
+    parameter,
+    run,
+)
 from brs_sim.emulators.joylo import EmulatedJoyLo
 from brs_sim.emulators.manual import (
     KEYBOARD_HELP,
@@ -74,6 +85,7 @@ class LeaderEmulatorNode(Node):
         self._closing = threading.Event()
         self._hand_thread: threading.Thread | None = None
         self._status = "hanging"
+        self._inbox: Inbox | None = None
         self.diagnostics = Diagnostics(self, self._summary)
         if self.parameters.operator == "script":
             self._watch_robot()
@@ -94,32 +106,36 @@ class LeaderEmulatorNode(Node):
         self._objects: dict[str, Pose] = {}
         self._released_until_s = 0.0
         self._phase = ""
-        for topic, kind, quality in (
-            ("robot/state", WholeBodyState, SENSOR),
-            ("robot/safety", SafetyState, LATCHED),
-            ("teleop/state", TeleopState, LATCHED),
-            ("sim/task", TaskState, LATCHED),
-            ("joylo/joint_states", JointState, SENSOR),
-        ):
-            self.create_subscription(
-                kind,
-                topic,
-                lambda message, topic=topic: self._seen.__setitem__(topic, message),
-                quality,
+        self._inbox = Inbox(self)
+        self._eyes: dict[str, Callable[[], Any]] = {
+            topic: self._inbox.newest(kind, topic, quality)
+            for topic, kind, quality in (
+                ("robot/state", WholeBodyState, NEWEST),
+                ("robot/safety", SafetyState, LATCHED),
+                ("teleop/state", TeleopState, LATCHED),
+                ("sim/objects", MarkerArray, NEWEST),
+                ("joylo/joint_states", JointState, NEWEST),
             )
-        self.create_subscription(MarkerArray, "sim/objects", self._on_objects, 10)
+        }
         self.create_timer(1.0 / self.parameters.rate_hz, self._act)
 
-    def _on_objects(self, message: MarkerArray) -> None:
-        for marker in message.markers:
-            point, turn = marker.pose.position, marker.pose.orientation
-            self._objects[marker.ns] = (
-                np.array([point.x, point.y, point.z]),
-                np.array([turn.w, turn.x, turn.y, turn.z]),
-            )
+    def _look(self) -> None:
+        for topic, newest in self._eyes.items():
+            if message := newest():
+                self._seen[topic] = message
+        if "joylo/joint_states" in self._seen:  # the leader is on: that is all there is to see
+            self._eyes.pop("joylo/joint_states", None)
+        if markers := self._seen.pop("sim/objects", None):
+            for marker in markers.markers:
+                point, turn = marker.pose.position, marker.pose.orientation
+                self._objects[marker.ns] = (
+                    np.array([point.x, point.y, point.z]),
+                    np.array([turn.w, turn.x, turn.y, turn.z]),
+                )
 
     def _act(self) -> None:
         """The person waits until the robot is armed and the leader is on; then works."""
+        self._look()
         safety, state = self._seen.get("robot/safety"), self._seen.get("robot/state")
         if safety is None or state is None or not self._objects:
             return
@@ -203,7 +219,9 @@ class LeaderEmulatorNode(Node):
         if self._hand_thread is not None:
             self._hand_thread.join(timeout=1.0)
         self.leader.stop()
+        if self._inbox is not None:
+            self._inbox.close()
 
 
 def main() -> None:
-    run(LeaderEmulatorNode)
+    run(LeaderEmulatorNode, Priority.CONTROL)

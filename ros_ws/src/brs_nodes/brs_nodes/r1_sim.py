@@ -1,7 +1,7 @@
 """Node `r1_sim`: the simulated R1 behind the vendor's topics.
 
-Three threads share the world: the executor takes commands, `physics` steps in real time (or
-`realtime_factor` times that) and publishes feedback at 200 Hz, `cameras` renders and publishes
+Two threads share the world: `physics` takes commands, steps in real time (or `realtime_factor`
+times that) and publishes feedback at 200 Hz; `cameras` renders and publishes
 images at their own rate from snapshots, so that a slow picture never delays feedback.
 
 With use_sim_time the node publishes /clock and stamps with simulated time; without it, stamps are
@@ -11,7 +11,6 @@ the wall clock's, as on the robot.
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
 from dataclasses import dataclass
@@ -23,7 +22,6 @@ from brs_interfaces.srv import ResetTask
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Bool
@@ -32,7 +30,18 @@ from visualization_msgs.msg import Marker, MarkerArray
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import BrsError
 from brs_nodes import conversions
-from brs_nodes.common import LATCHED, SENSOR, Diagnostics, declare, parameter, run
+from brs_nodes.common import (
+    LATCHED,
+    NEWEST,
+    SENSOR,
+    Diagnostics,
+    Inbox,
+    Priority,
+    declare,
+    parameter,
+    run,
+    set_priority,
+)
 from brs_sim.cameras import CameraRenderer
 from brs_sim.tasks import TaskStatus
 from brs_sim.world import VendorFeedback, World
@@ -43,8 +52,6 @@ OBJECTS_HZ = 10.0
 TASK_HZ = 5.0
 # Behind by more than this, the simulator gives up catching up and lets time slip.
 LATEST_S = 0.1
-# The vendor takes commands best effort.
-VENDOR = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 @dataclass(frozen=True)
@@ -113,28 +120,31 @@ class R1SimNode(Node):
 
     def _open_commands(self) -> None:
         robot = self.robot
-        for name in robot.GROUPS:
-            self.create_subscription(
-                JointState,
-                robot.group(name).command_topic,
-                lambda message, name=name: self._command(
-                    self.world.command_joints, name, np.array(message.position)
-                ),
-                VENDOR,
-            )
-        for name in robot.GRIPPERS:
-            self.create_subscription(
-                JointState,
-                robot.gripper(name).command_topic,
-                lambda message, name=name: self._command(
-                    self.world.command_gripper, name, *message.position[:1]
-                ),
-                VENDOR,
-            )
-        self.create_subscription(TwistStamped, robot.base.command_topic, self._on_twist, VENDOR)
-        self.create_subscription(
-            Bool, robot.base.brake_topic, lambda message: self.world.brake(message.data), LATCHED
-        )
+        self._inbox = Inbox(self)
+        self._joints_in = {
+            name: self._inbox.newest(JointState, robot.group(name).command_topic, NEWEST)
+            for name in robot.GROUPS
+        }
+        self._grippers_in = {
+            name: self._inbox.newest(JointState, robot.gripper(name).command_topic, NEWEST)
+            for name in robot.GRIPPERS
+        }
+        self._base_in = self._inbox.newest(TwistStamped, robot.base.command_topic, NEWEST)
+        self._brake_in = self._inbox.newest(Bool, robot.base.brake_topic, LATCHED)
+
+    def _look_at_commands(self) -> None:
+        """Hand the newest command of each topic to the world, as the vendor's trackers do."""
+        for name, newest in self._joints_in.items():
+            if message := newest():
+                self._command(self.world.command_joints, name, np.array(message.position))
+        for name, newest in self._grippers_in.items():
+            if message := newest():
+                self._command(self.world.command_gripper, name, *message.position[:1])
+        if twist := self._base_in():
+            linear, angular = twist.twist.linear, twist.twist.angular
+            self._command(self.world.command_base, linear.x, linear.y, angular.z)
+        if brake := self._brake_in():
+            self.world.brake(brake.data)
 
     def _command(self, apply: Any, *values: Any) -> None:
         """Like the vendor's driver, a malformed command is dropped with a line in the log."""
@@ -142,10 +152,6 @@ class R1SimNode(Node):
             apply(*values)
         except (BrsError, TypeError) as error:
             self.get_logger().error(f"command refused: {error}", throttle_duration_sec=1.0)
-
-    def _on_twist(self, message: TwistStamped) -> None:
-        twist = message.twist
-        self._command(self.world.command_base, twist.linear.x, twist.linear.y, twist.angular.z)
 
     def _on_reset(
         self, request: ResetTask.Request, response: ResetTask.Response
@@ -164,6 +170,7 @@ class R1SimNode(Node):
         count = 0
         try:
             while not self._closing.is_set():
+                self._look_at_commands()
                 self.world.step(step_s)
                 count += 1
                 self._publish_feedback(count)
@@ -266,8 +273,7 @@ class R1SimNode(Node):
     # -- cameras ---------------------------------------------------------------------------
 
     def _film(self) -> None:
-        # Pictures may come late; control may not.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
+        set_priority(Priority.BACKGROUND)  # pictures may come late; control may not
         renderer = CameraRenderer(self.world)
         period_s = 1.0 / self.parameters.camera_hz
         next_s = 0.0
@@ -315,6 +321,7 @@ class R1SimNode(Node):
         self._closing.set()
         for thread in self._threads:
             thread.join(timeout=2.0)
+        self._inbox.close()
 
 
 def main() -> None:

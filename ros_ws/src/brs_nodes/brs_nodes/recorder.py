@@ -38,7 +38,7 @@ from brs_ml.episode import (
     recover_all,
     share_folders,
 )
-from brs_nodes.common import LATCHED, SENSOR, Diagnostics, declare, parameter, run
+from brs_nodes.common import LATCHED, SENSOR, Diagnostics, Priority, declare, parameter, run
 from brs_nodes.conversions import joycon_from_message
 
 # Topics of the stack; those of the robot come from its description.
@@ -134,13 +134,14 @@ class RecorderNode(Node):
         if not publishers:
             return
         offered = [info.qos_profile for info in publishers]
-        reliable = all(qos.reliability is ReliabilityPolicy.RELIABLE for qos in offered)
         latched = all(qos.durability is DurabilityPolicy.TRANSIENT_LOCAL for qos in offered)
         message_type = publishers[0].topic_type
         profile = QoSProfile(
             history=HistoryPolicy.KEEP_LAST,
             depth=DEPTH_OF_BIG if message_type in BIG else DEPTH,
-            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+            # Streams keep one sample, so that nothing could be sent again; acknowledging each
+            # would only load the control nodes. What is missed shows in the sequence numbers.
+            reliability=(ReliabilityPolicy.RELIABLE if latched else ReliabilityPolicy.BEST_EFFORT),
             durability=(
                 DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
             ),
@@ -352,4 +353,4 @@ def _offered(qos: QoSProfile) -> Qos:
 
 
 def main() -> None:
-    run(RecorderNode)
+    run(RecorderNode, Priority.BACKGROUND)

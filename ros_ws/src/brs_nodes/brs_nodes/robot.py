@@ -37,8 +37,11 @@ from brs_nodes import conversions
 from brs_nodes.common import (
     COMMAND,
     LATCHED,
+    NEWEST,
     SENSOR,
     Diagnostics,
+    Inbox,
+    Priority,
     declare,
     log,
     now_s,
@@ -87,22 +90,17 @@ class RobotNode(Node):
 
     def _open_feedback(self) -> None:
         robot = self.embodiment
-        for name in robot.GROUPS:
-            self.create_subscription(
-                JointState,
-                robot.group(name).feedback_topic,
-                lambda message, name=name: self._on_joints(name, message),
-                SENSOR,
-            )
-        for name in robot.GRIPPERS:
-            self.create_subscription(
-                JointState,
-                robot.gripper(name).feedback_topic,
-                lambda message, name=name: self._on_gripper(name, message),
-                SENSOR,
-            )
-        self.create_subscription(JointState, robot.base.feedback_topic, self._on_chassis, SENSOR)
-        self.create_subscription(Odometry, robot.base.odometry_topic, self._on_odometry, SENSOR)
+        self._inbox = Inbox(self)
+        self._joints_in = {
+            name: self._inbox.newest(JointState, robot.group(name).feedback_topic, NEWEST)
+            for name in robot.GROUPS
+        }
+        self._grippers_in = {
+            name: self._inbox.newest(JointState, robot.gripper(name).feedback_topic, NEWEST)
+            for name in robot.GRIPPERS
+        }
+        self._chassis_in = self._inbox.newest(JointState, robot.base.feedback_topic, NEWEST)
+        self._odometry_in = self._inbox.newest(Odometry, robot.base.odometry_topic, NEWEST)
 
     def _open_commands(self) -> None:
         robot = self.embodiment
@@ -140,33 +138,34 @@ class RobotNode(Node):
 
     # -- feedback --------------------------------------------------------------------------
 
-    def _on_joints(self, group: str, message: JointState) -> None:
-        self._take_feedback(
-            self.feedback.joints,
-            group,
-            conversions.to_seconds(message.header.stamp),
-            message.name,
-            np.array(message.position),
-            np.array(message.velocity),
-            np.array(message.effort),
-        )
-
-    def _on_gripper(self, name: str, message: JointState) -> None:
-        stroke_mm = message.position[0] if message.position else math.nan
-        stamp_s = conversions.to_seconds(message.header.stamp)
-        self._take_feedback(self.feedback.gripper, name, stamp_s, stroke_mm)
-
-    def _on_chassis(self, message: JointState) -> None:
-        stamp_s = conversions.to_seconds(message.header.stamp)
-        velocity = (
-            np.array(message.velocity[:3]) if len(message.velocity) >= 3 else np.full(3, np.nan)
-        )
-        self._take_feedback(self.feedback.base_velocity, stamp_s, velocity)
-
-    def _on_odometry(self, message: Odometry) -> None:
-        pose = message.pose.pose
-        yaw = 2.0 * math.atan2(pose.orientation.z, pose.orientation.w)
-        self.feedback.base_pose(np.array([pose.position.x, pose.position.y, yaw]))
+    def _look_at_feedback(self) -> None:
+        """Assemble the state from the newest message of each feedback topic."""
+        for group, newest in self._joints_in.items():
+            if message := newest():
+                self._take_feedback(
+                    self.feedback.joints,
+                    group,
+                    conversions.to_seconds(message.header.stamp),
+                    message.name,
+                    np.array(message.position),
+                    np.array(message.velocity),
+                    np.array(message.effort),
+                )
+        for name, newest in self._grippers_in.items():
+            if message := newest():
+                stroke_mm = message.position[0] if message.position else math.nan
+                stamp_s = conversions.to_seconds(message.header.stamp)
+                self._take_feedback(self.feedback.gripper, name, stamp_s, stroke_mm)
+        if message := self._chassis_in():
+            stamp_s = conversions.to_seconds(message.header.stamp)
+            velocity = np.full(3, np.nan)
+            velocity[: len(message.velocity)] = message.velocity[:3]
+            self._take_feedback(self.feedback.base_velocity, stamp_s, velocity)
+        if odometry := self._odometry_in():
+            pose = odometry.pose.pose
+            yaw = 2.0 * math.atan2(pose.orientation.z, pose.orientation.w)
+            self.feedback.base_pose(np.array([pose.position.x, pose.position.y, yaw]))
+        self._state = self.feedback.state()
 
     def _take_feedback(self, take: Any, *values: Any) -> None:
         """Malformed feedback counts as none; the first of a kind is logged."""
@@ -194,7 +193,7 @@ class RobotNode(Node):
 
     def _tick(self) -> None:
         """Publish the state; act by itself only where no command has just done so."""
-        self._state = self.feedback.state()
+        self._look_at_feedback()
         if self._state is not None:
             self._state_publisher.publish(conversions.state_to_message(self._state))
         if now_s(self) - self._commanded_s > 1.5 / TICK_HZ:
@@ -284,7 +283,7 @@ class RobotNode(Node):
     def _on_arm(self, request: Arm.Request, response: Arm.Response) -> Arm.Response:
         if request.arm:
             self._look_for_another_robot()
-            self._state = self.feedback.state()
+            self._look_at_feedback()
             problem = self.supervisor.arm(now_s(self), self._state)
             if problem and self.feedback.missing():
                 problem = f"no feedback on {', '.join(self.feedback.missing())}"
@@ -334,7 +333,8 @@ class RobotNode(Node):
     def close(self) -> None:
         """Leave the base standing."""
         self._send_base(now_s(self), np.zeros(3))
+        self._inbox.close()
 
 
 def main() -> None:
-    run(RobotNode)
+    run(RobotNode, Priority.CONTROL)

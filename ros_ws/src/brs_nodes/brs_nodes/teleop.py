@@ -14,6 +14,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState, Joy
 from std_msgs.msg import Bool
 
+from brs_hardware import types
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.teleop import Engagement, TeleopConfig, TeleopMapper, TeleopOutput
 from brs_hardware.types import JoyConSample, LeaderSample
@@ -22,8 +23,11 @@ from brs_nodes.common import (
     COMMAND,
     COMMAND_DEADLINE,
     LATCHED,
+    NEWEST,
     SENSOR,
     Diagnostics,
+    Inbox,
+    Priority,
     declare,
     now_s,
     parameter,
@@ -59,7 +63,7 @@ class TeleopNode(Node):
         self._left_joints = len(self.robot.left_arm.joints)
         self._leader: LeaderSample | None = None
         self._joycons: dict[str, JoyConSample | None] = {"left": None, "right": None}
-        self._state: WholeBodyState | None = None
+        self._state: types.WholeBodyState | None = None
         self._reported: tuple[Engagement, str] | None = None
         self._state_sent_s = 0.0
         self._updated_s = 0.0
@@ -67,14 +71,11 @@ class TeleopNode(Node):
         self.state = self.create_publisher(TeleopState, "teleop/state", LATCHED)
         self.estop = self.create_publisher(Bool, "robot/estop_request", COMMAND)
         self.create_subscription(JointState, "joylo/joint_states", self._on_leader, SENSOR)
-        for side in self._joycons:
-            self.create_subscription(
-                Joy,
-                f"joylo/joy_{side}",
-                lambda message, side=side: self._on_joycon(side, message),
-                SENSOR,
-            )
-        self.create_subscription(WholeBodyState, "robot/state", self._on_state, SENSOR)
+        self._inbox = Inbox(self)
+        self._joycons_in = {
+            side: self._inbox.newest(Joy, f"joylo/joy_{side}", NEWEST) for side in self._joycons
+        }
+        self._state_in = self._inbox.newest(WholeBodyState, "robot/state", NEWEST)
         self.create_service(Engage, "teleop/engage", self._on_engage)
         self.create_timer(1.0 / WATCHDOG_HZ, self._watch)
         self.diagnostics = Diagnostics(self, self._summary)
@@ -83,24 +84,23 @@ class TeleopNode(Node):
         self._leader = conversions.leader_from_message(message, self._left_joints)
         self._update()
 
-    def _on_joycon(self, side: str, message: Joy) -> None:
-        self._joycons[side] = conversions.joycon_from_message(side, message)
-
-    def _on_state(self, message: WholeBodyState) -> None:
-        self._state = message
-
     def _watch(self) -> None:
         if now_s(self) - self._updated_s > 1.0 / WATCHDOG_HZ:
             self._update()
 
     def _update(self) -> None:
         self._updated_s = now_s(self)
+        for side, newest in self._joycons_in.items():
+            if joy := newest():
+                self._joycons[side] = conversions.joycon_from_message(side, joy)
+        if state := self._state_in():
+            self._state = conversions.state_from_message(state)
         output = self.mapper.update(
             self._updated_s,
             self._leader,
             self._joycons["left"],
             self._joycons["right"],
-            conversions.state_from_message(self._state) if self._state else None,
+            self._state,
         )
         if output.command is not None:
             self.command.publish(conversions.command_to_message(output.command))
@@ -138,6 +138,10 @@ class TeleopNode(Node):
         level = 1 if engagement is Engagement.REFUSED else 0
         return level, f"{engagement.name.lower()} {self.mapper.message}".strip(), {}
 
+    def close(self) -> None:
+        """Give up the topics."""
+        self._inbox.close()
+
 
 def main() -> None:
-    run(TeleopNode)
+    run(TeleopNode, Priority.CONTROL)
