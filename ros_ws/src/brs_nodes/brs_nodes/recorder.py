@@ -48,7 +48,7 @@ TOPICS = (
     *("robot/state", "robot/safety", "sim/task", "sim/objects", "/tf", "/tf_static"),
 )
 CAMERA_STREAMS = ("color/image_raw", "depth/image_raw", "camera_info")
-TAKE_HZ = 100.0
+TAKE_HZ = 50.0
 # Reader histories: a second and more of what a busy machine may leave waiting.
 DEPTH, DEPTH_OF_BIG = 500, 30
 BIG = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/PointCloud2")

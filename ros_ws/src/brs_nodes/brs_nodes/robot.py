@@ -189,15 +189,20 @@ class RobotNode(Node):
         if self.supervisor.offer(now_s(self), command):
             self._step()
             self._commanded_s = self._stepped_s
+            # After the command is out, not before: and then the tick need not do it.
+            self._publish_state()
             self.diagnostics.count("commands")
 
     def _tick(self) -> None:
-        """Publish the state; act by itself only where no command has just done so."""
+        """Act where no command has just done so."""
+        if now_s(self) - self._commanded_s > 1.5 / TICK_HZ:
+            self._publish_state()
+            self._step()
+
+    def _publish_state(self) -> None:
         self._look_at_feedback()
         if self._state is not None:
             self._state_publisher.publish(conversions.state_to_message(self._state))
-        if now_s(self) - self._commanded_s > 1.5 / TICK_HZ:
-            self._step()
 
     def _step(self) -> None:
         self._stepped_s = now_s(self)
