@@ -45,7 +45,7 @@ class EpisodeResult:
     lost: int = 0
     replay_success: bool | None = None
     replay_error_m: float | None = None  # mean distance of objects' final places
-    bag: str = ""
+    bag: str = ""  # folder, beside episodes.json
     problem: str = ""
 
 
@@ -57,13 +57,13 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     results = []
     for seed in range(options.seed, options.seed + options.episodes):
-        results.append(run_episode(options.task, seed, out / "episodes", console))
+        results.append(run_episode(options.task, seed, out, console))
         _write_json(out / "episodes.json", [asdict(result) for result in results])
     first = next((result for result in results if result.bag), None)
     pictures: dict[str, str] = {}
     if first is not None and not options.no_pictures:
         with _progress("drawing") as say:
-            pictures = draw_episode(Path(first.bag), options.task, first.seed, out, say)
+            pictures = draw_episode(out / first.bag, options.task, first.seed, out, say)
     report = _report(options.task, results, pictures)
     _write_json(out / "report.json", report)
     _show(results, out, pictures)
@@ -75,21 +75,21 @@ def main() -> None:
 console = Console()
 
 
-def run_episode(task: str, seed: int, folder: Path, shown: Console) -> EpisodeResult:
+def run_episode(task: str, seed: int, out: Path, shown: Console) -> EpisodeResult:
     """Teleoperate and replay one seed; problems end up in the result, not as exceptions."""
     result = EpisodeResult(seed)
     try:
-        teleoperate(task, seed, folder, result)
-        if result.bag:
-            replay(task, seed, result)
+        bag = teleoperate(task, seed, out / "episodes", result)
+        result.bag = str(bag.relative_to(out.resolve()))
+        replay(task, seed, bag, result)
     except (BrsError, EpisodeError) as error:
         result.problem = str(error)
-        shown.print(f"[red]seed {seed}: {error}", highlight=False)
+        shown.print(f"[red]seed {seed}: {error}", highlight=False, soft_wrap=True)
     return result
 
 
-def teleoperate(task: str, seed: int, folder: Path, result: EpisodeResult) -> None:
-    """Drive the task through the whole stack and record it. Raises BrsError."""
+def teleoperate(task: str, seed: int, folder: Path, result: EpisodeResult) -> Path:
+    """Drive the task through the whole stack; returns the episode. Raises BrsError."""
     arguments = {
         "sim": "true",
         "leader": "script",
@@ -110,7 +110,7 @@ def teleoperate(task: str, seed: int, folder: Path, result: EpisodeResult) -> No
         with Session("teleop.launch.py", arguments, on_line) as session:
             session.wait_for_robot()
             session.wait("the leader", lambda: _leader_on(session), 30.0)
-            path = session.start_episode(
+            session.start_episode(
                 task=task, instruction=instruction, operator_name="script", seed=seed
             )
             session.arm()
@@ -129,12 +129,12 @@ def teleoperate(task: str, seed: int, folder: Path, result: EpisodeResult) -> No
             result.success = bool(session.state["sim/task"].success)
             saved = session.save_episode(result.success)
             result.messages, result.lost = int(saved.messages), int(saved.lost)
-            result.bag = saved.path or path
+            return Path(saved.path)
 
 
-def replay(task: str, seed: int, result: EpisodeResult) -> None:
+def replay(task: str, seed: int, bag: Path, result: EpisodeResult) -> None:
     """Play the episode's commands into a fresh simulation of the same seed. Raises BrsError."""
-    arguments = {"bag": result.bag, "sim": "true", "task": task, "seed": str(seed), "arm": "true"}
+    arguments = {"bag": str(bag), "sim": "true", "task": task, "seed": str(seed), "arm": "true"}
     with _progress(f"seed {seed} open-loop replay") as say:
         say("starting 3 nodes")
         with Session("replay.launch.py", arguments) as session:
@@ -149,7 +149,7 @@ def replay(task: str, seed: int, result: EpisodeResult) -> None:
             session.wait("the end of the replay", finished, 4 * TASK_TIMEOUT_S)
             session.spin(SETTLE_S)
             result.replay_success = bool(session.state["sim/task"].success)
-            result.replay_error_m = final_distance_m(Path(result.bag), session.objects())
+            result.replay_error_m = final_distance_m(bag, session.objects())
 
 
 def final_distance_m(bag: Path, objects: dict[str, tuple[float, float, float]]) -> float | None:
@@ -206,7 +206,7 @@ class _progress:
         self._bar.update(self._task, description=f"{self.title}: {news}")
         if not console.is_terminal and time.monotonic() - self._plain_s > 5.0:
             self._plain_s = time.monotonic()
-            console.print(f"{self.title}: {news}", highlight=False)
+            console.print(f"{self.title}: {news}", highlight=False, soft_wrap=True)
 
     def __exit__(self, *_: object) -> None:
         self._bar.__exit__(None, None, None)
@@ -257,7 +257,7 @@ def _show(results: list[EpisodeResult], out: Path, pictures: dict[str, str]) -> 
     if shown.is_relative_to(ROOT):
         shown = shown.relative_to(ROOT)
     for name, file in {"report": "report.json", **pictures}.items():
-        console.print(f"  {name:14} {shown / file}", highlight=False)
+        console.print(f"  {name:14} {shown / file}", highlight=False, soft_wrap=True)
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -152,7 +152,7 @@ def test_unplugged_bus_in_mid_motion(stack: Stack) -> None:
     stack.ros.wait_for(
         lambda: "leader arms: silent" in stack.engagement[-1].message, "teleop to let go"
     )
-    assert stack.safety[-1].holding
+    stack.ros.wait_for(lambda: stack.safety[-1].holding, "the robot node to hold")
 
 
 def test_lost_controller_in_mid_motion(stack: Stack) -> None:
@@ -174,7 +174,7 @@ def test_far_leader_is_refused_by_name(stack: Stack) -> None:
         "the refusal",
         lambda: "left_arm_joint4; move it closer" in stack.engagement[-1].message,
     )
-    assert stack.safety[-1].holding
+    stack.ros.wait_for(lambda: stack.safety[-1].holding, "the robot node to hold")
 
 
 def test_killed_teleop_stops_the_robot(stack: Stack) -> None:
