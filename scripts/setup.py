@@ -81,15 +81,11 @@ def install(lock: Path) -> None:
     key = digest([lock, ROOT / "pyproject.toml"])
     if stamp_current(lock.stem, key):
         return
-    pins = lock.read_text().splitlines()
     if SYSTEM_ROS:
-        say(f"using the ROS 2 {SYSTEM_ROS} that is sourced; the ROS wheels are left out")
-        pins = [pin for pin in pins if not pin.startswith("ros-")]
-    chosen = VENV / lock.name
-    chosen.write_text("\n".join(pins) + "\n")
-    say(f"installing {sum('==' in pin for pin in pins)} pinned packages of {lock.name}")
+        say(f"using the ROS 2 {SYSTEM_ROS} that is sourced")
+    say(f"installing the pinned packages of requirements/{lock.name}")
     pip = (PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    run(*pip, "-r", chosen)
+    run(*pip, "-r", lock)
     run(*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT)
     if not SYSTEM_ROS:
         mend_baked_paths()
@@ -161,7 +157,9 @@ def main() -> None:
     if missing:
         raise SystemExit("[setup] this machine lacks:\n  - " + "\n  - ".join(missing))
     make_venv()
-    install(ROOT / "requirements" / ("dev.lock" if options.dev else "run.lock"))
+    # A sourced ROS 2 brings rclpy, built against its own generation of numpy.
+    lock = "system_ros.lock" if SYSTEM_ROS else "dev.lock" if options.dev else "run.lock"
+    install(ROOT / "requirements" / lock)
     build_workspace()
 
 

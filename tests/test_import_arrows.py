@@ -1,4 +1,4 @@
-"""Imports point only in the directions of docs/architecture.md."""
+"""Imports point only in the directions that keep libraries free of ROS (see README.md)."""
 
 from __future__ import annotations
 

@@ -104,14 +104,14 @@ def command_times(bag: Path) -> tuple[np.ndarray, np.ndarray]:
     leader = reader.topic_named("joylo/joint_states").name
     command = reader.topic_named(load_embodiment("r1").right_arm.command_topic).name
     samples = set()
-    published: list[tuple[int, int]] = []  # stamp and publication [ns]
+    published: dict[int, int] = {}  # stamp -> first publication [ns]; a hold repeats its stamp
     for message, content in reader.decoded([leader, command]):
         stamp_ns = content.header.stamp.sec * 1_000_000_000 + content.header.stamp.nanosec
         if message.topic == leader:
             samples.add(stamp_ns)
         else:
-            published.append((stamp_ns, message.publish_time_ns))
-    caused = np.array([times for times in published if times[0] in samples], dtype=np.int64)
+            published.setdefault(stamp_ns, message.publish_time_ns)
+    caused = np.array([times for times in published.items() if times[0] in samples], np.int64)
     latency_ms = (caused[:, 1] - caused[:, 0]) / 1e6
     intervals_ms = np.diff(caused[:, 1]) / 1e6
     # A pause of teleop (a new press of the dead-man) is no jitter.

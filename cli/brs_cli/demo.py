@@ -124,7 +124,7 @@ def teleoperate(task: str, seed: int, folder: Path, result: EpisodeResult) -> Pa
                 return phase["now"] == "done" or elapsed_s > TASK_TIMEOUT_S
 
             session.wait("the operator to finish", finished, 4 * TASK_TIMEOUT_S)
-            result.length_s = session.state["sim/task"].time_s - started_s
+            result.length_s = round(session.state["sim/task"].time_s - started_s, 3)
             session.spin(1.0)
             result.success = bool(session.state["sim/task"].success)
             saved = session.save_episode(result.success)

@@ -26,7 +26,11 @@ def workspace_environment(root: Path = ROOT) -> dict[str, str]:
     prepend(env, "LD_LIBRARY_PATH", install / "lib")
     prepend(env, "PATH", prefix / "bin")
     env.setdefault("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
-    env.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(root / "config" / "dds" / "fastdds.xml"))
+    # Humble's Fast DDS knows only the older name, newer ones warn of it.
+    profile = "FASTRTPS" if env.get("ROS_DISTRO") == "humble" else "FASTDDS"
+    env.setdefault(
+        f"{profile}_DEFAULT_PROFILES_FILE", str(root / "config" / "dds" / "fastdds.xml")
+    )
     if "DISPLAY" not in env:
         env.setdefault("MUJOCO_GL", "egl")
     # One thread a library: more are slower when every core has a node of its own.

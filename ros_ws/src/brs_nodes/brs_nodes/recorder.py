@@ -162,7 +162,7 @@ class RecorderNode(Node):
                 message_type,
                 self._definition(message_type),
                 tuple(_offered(qos) for qos in offered),
-                str(publishers[0].topic_type_hash),
+                str(getattr(publishers[0], "topic_type_hash", "")),
             )
         self._taps[name] = self._tap_node.create_subscription(
             message_class, name, _never, profile, raw=True
@@ -197,8 +197,10 @@ class RecorderNode(Node):
                     self._receive(topic, latched, *taken)
 
     def _receive(self, topic: Topic, latched: bool, data: bytes, info: dict[str, Any]) -> None:
-        publisher = info["publisher_gid"]["data"] if info["publisher_gid"] else b""
-        sequence = info["publication_sequence_number"] or 0
+        # ROS 2 before Jazzy tells neither publisher nor number.
+        gid = info.get("publisher_gid")
+        publisher = gid["data"] if gid else b""
+        sequence = info.get("publication_sequence_number") or 0
         self.session.losses.received(topic.name, publisher, sequence)
         if latched:
             self._latched[topic.name, publisher] = data

@@ -15,7 +15,6 @@ from brs_interfaces import msg as brs_msg
 from brs_interfaces.srv import Arm, SelectSource
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
@@ -128,7 +127,6 @@ class RobotNode(Node):
                 f"{source}/command",
                 lambda message, source=source: self._on_command(source, message),
                 COMMAND,
-                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             )
         self.create_subscription(Bool, "robot/estop_request", self._on_estop_request, COMMAND)
         self.create_service(Arm, "robot/arm", self._on_arm)
