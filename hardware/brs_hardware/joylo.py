@@ -210,7 +210,7 @@ class JoyLo:
         """(motors,) positions, masters and slaves found to agree."""
         ticks = self._raw_ticks()
         apart = ticks[self._pair_slaves] - ticks[self._pair_masters] - self._pair_offset
-        worst = int(np.abs(apart).argmax()) if apart.size else 0
+        worst = int(np.argmax(np.abs(apart))) if apart.size else 0
         if apart.size and abs(apart[worst]) * RAD_PER_TICK > self.config.pair_tolerance_rad:
             master, slave = list(self._pairs.items())[worst]
             degrees = np.degrees(abs(apart[worst]) * RAD_PER_TICK)
@@ -233,7 +233,7 @@ class JoyLo:
 
     def _check_turns(self) -> None:
         turns = self._raw_ticks() / TICKS_PER_TURN
-        worst = int(np.abs(turns).argmax())
+        worst = int(np.argmax(np.abs(turns)))
         if abs(turns[worst]) > self.config.max_turns:
             raise DeviceError(
                 f"{self.bus.name(self._motors[worst])} reads {turns[worst]:.1f} turns",

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import rclpy
 import yaml
+from brs_interfaces.srv import Arm
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
@@ -158,6 +159,11 @@ class Harness:
         messages: list[Any] = []
         self.node.create_subscription(message_type, topic, messages.append, qos)
         return messages
+
+    def arm(self) -> None:
+        """Arm the robot as a person does: where it is refused, for a stall, try again."""
+        request = Arm.Request(arm=True)
+        self.wait_for(lambda: self.call(Arm, "robot/arm", request).success, "arming")
 
     def call(self, service_type: Any, name: str, request: Any) -> Any:
         """The response of a service, once it is there."""

@@ -61,9 +61,6 @@ class Stack:
         self.held = frozenset(buttons)
         self.leader.set_buttons("left", self.held)
 
-    def arm(self) -> Arm.Response:
-        return self.ros.call(Arm, "robot/arm", Arm.Request(arm=True))
-
     def hold_where_the_robot_is(self) -> None:
         """Bring the leader to the robot's pose."""
         state = self.states[-1]
@@ -72,7 +69,7 @@ class Stack:
         )
 
     def engage(self) -> None:
-        assert self.arm().success
+        self.ros.arm()
         self.hold_where_the_robot_is()
         self.hold("l")
         self.wait("engagement", lambda: self.engagement[-1].state == TeleopState.ENGAGED)
@@ -164,7 +161,7 @@ def test_lost_controller_in_mid_motion(stack: Stack) -> None:
 
 
 def test_far_leader_is_refused_by_name(stack: Stack) -> None:
-    assert stack.arm().success
+    stack.ros.arm()
     state = stack.states[-1]
     far = np.array(state.left_arm.position)
     far[3] += 1.5
@@ -193,11 +190,11 @@ def test_estop_button_latches_until_cleared(stack: Stack) -> None:
     stack.ros.wait_for(lambda: stack.safety[-1].mode == SafetyState.ESTOP, "the latch")
     stack.wait_still()
     stack.hold()
-    refused = stack.arm()
+    refused = stack.ros.call(Arm, "robot/arm", Arm.Request(arm=True))
     assert not refused.success and "clear" in refused.message
     assert stack.ros.call(Trigger, "robot/clear_estop", Trigger.Request()).success
     stack.ros.wait_for(lambda: stack.safety[-1].mode == SafetyState.DISARMED, "the clearing")
-    assert stack.arm().success
+    stack.ros.arm()
 
 
 def garbage(now_s: float, **changes: object) -> WholeBodyCommand:
@@ -218,7 +215,7 @@ def test_garbage_commands_and_a_second_robot(ros: Harness) -> None:
     safety = ros.collect(SafetyState, "robot/safety", LATCHED)
     states = ros.collect(WholeBodyState, "robot/state", SENSOR)
     ros.wait_for(lambda: states, "robot/state")
-    assert ros.call(Arm, "robot/arm", Arm.Request(arm=True)).success
+    ros.arm()
     publisher = ros.node.create_publisher(WholeBodyCommand, "teleop/command", 1)
     start = np.array(states[-1].left_arm.position)
 
@@ -294,4 +291,4 @@ def test_simulated_time_runs_faster_when_asked(ros: Harness) -> None:
     ros.wait_for(lambda: clock and clock[-1].clock.sec >= 4, "four simulated seconds")
     ros.wait_for(lambda: states and states[-1].header.stamp.sec >= 4, "state in simulated time")
     assert states[-1].header.stamp.sec < 1000
-    assert ros.call(Arm, "robot/arm", Arm.Request(arm=True)).success
+    ros.arm()

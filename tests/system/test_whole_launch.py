@@ -9,7 +9,7 @@ import tempfile
 import psutil
 import pytest
 from brs_interfaces.msg import EpisodeState, SafetyState, TeleopState
-from brs_interfaces.srv import Arm, StartEpisode
+from brs_interfaces.srv import StartEpisode
 from harness import LATCHED, Harness
 
 from brs_ml.episode import EpisodeReader
@@ -44,7 +44,7 @@ def test_killed_robot_node_and_ctrl_c(ros: Harness, monkeypatch: pytest.MonkeyPa
         )
         request = StartEpisode.Request(task="shelves", operator_name="test")
         assert ros.call(StartEpisode, "episode/start", request).success
-        assert ros.call(Arm, "robot/arm", Arm.Request(arm=True)).success
+        ros.arm()
         ros.wait_for(lambda: teleop[-1].state == TeleopState.ENGAGED, "the script to engage")
 
         nodes = nodes_of(psutil.Process(launch.popen.pid))
@@ -54,7 +54,7 @@ def test_killed_robot_node_and_ctrl_c(ros: Harness, monkeypatch: pytest.MonkeyPa
         seen = len(safety)
         ros.wait_for(lambda: len(safety) > seen + 5, "it to stay disarmed")
         assert all(state.mode == SafetyState.DISARMED for state in safety[seen:])
-        assert ros.call(Arm, "robot/arm", Arm.Request(arm=True)).success
+        ros.arm()
         ros.wait_for(lambda: not safety[-1].holding, "the robot to follow again")
 
         nodes = nodes_of(psutil.Process(launch.popen.pid))

@@ -28,7 +28,7 @@ from std_msgs.msg import Bool
 from visualization_msgs.msg import Marker, MarkerArray
 
 from brs_hardware.embodiment import load_embodiment
-from brs_hardware.errors import BrsError
+from brs_hardware.errors import BrsError, DeviceError
 from brs_nodes import conversions
 from brs_nodes.common import (
     LATCHED,
@@ -81,9 +81,12 @@ class R1SimNode(Node):
         self._failure = ""
         self._task_reported: TaskStatus | None = None
         self._closing = threading.Event()
+        self._camera_ready = threading.Event()
         self._threads = [threading.Thread(target=self._simulate, name="physics", daemon=True)]
         if self.parameters.camera_hz > 0:
             self._threads.append(threading.Thread(target=self._film, name="cameras", daemon=True))
+        else:
+            self._camera_ready.set()
         for thread in self._threads:
             thread.start()
         self.get_logger().info(
@@ -164,6 +167,8 @@ class R1SimNode(Node):
     # -- physics ---------------------------------------------------------------------------
 
     def _simulate(self) -> None:
+        # Making a GL context stops the whole process for a moment; feedback starts after it.
+        self._camera_ready.wait()
         step_s = 1.0 / FEEDBACK_HZ
         pace_s = step_s / self.parameters.realtime_factor
         due_s = window_s = time.monotonic()
@@ -274,7 +279,16 @@ class R1SimNode(Node):
 
     def _film(self) -> None:
         set_priority(Priority.BACKGROUND)  # pictures may come late; control may not
-        renderer = CameraRenderer(self.world)
+        try:
+            renderer = CameraRenderer(self.world)
+            for name in self._cameras:
+                renderer.render(self.world.snapshot(), name)
+        except DeviceError as error:
+            self._failure = str(error)
+            self.get_logger().fatal(f"no pictures: {error}")
+            return
+        finally:
+            self._camera_ready.set()
         period_s = 1.0 / self.parameters.camera_hz
         next_s = 0.0
         while not self._closing.is_set():
