@@ -85,8 +85,10 @@ def install(lock: Path) -> None:
         say(f"using the ROS 2 {SYSTEM_ROS} that is sourced")
     say(f"installing the pinned packages of requirements/{lock.name}")
     pip = (PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    run(*pip, "-r", lock)
-    run(*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT)
+    # Without the sourced ROS 2 in sight, pip looks only at what is in the environment itself.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run(*pip, "-r", lock, env=env)
+    run(*pip, "--no-deps", "--no-build-isolation", "--editable", ROOT, env=env)
     if not SYSTEM_ROS:
         mend_baked_paths()
     write_stamp(lock.stem, key)

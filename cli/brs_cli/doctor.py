@@ -25,7 +25,6 @@ from rich.table import Table
 
 from brs_cli.environment import ROOT
 from brs_hardware.errors import BrsError
-from brs_nodes.common import Priority
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 LEAST_DISK_GB = 5.0
@@ -69,6 +68,8 @@ def main() -> None:
             findings += check()
         except BrsError as error:
             findings.append(Finding(name, FAIL, str(error), error.remedy))
+        except ImportError as error:
+            findings.append(Finding(name, FAIL, str(error), "run `make setup`"))
     if options.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -214,6 +215,8 @@ def check_permissions() -> list[Finding]:
 
 def check_priority() -> list[Finding]:
     """Whether control nodes may go before others; matters where cores are few."""
+    from brs_nodes.common import Priority
+
     soft, _ = resource.getrlimit(resource.RLIMIT_NICE)
     if os.geteuid() == 0 or 20 - soft <= Priority.CONTROL.value:
         return [Finding("priority", OK, "control nodes may go first")]

@@ -46,17 +46,30 @@ def main() -> None:
         # The loader reads its library path only at start, so start once more with it set.
         program = [sys.executable, "-m", "brs_cli.main", *arguments]
         os.execve(sys.executable, program, workspace_environment())
-    from brs_hardware.errors import BrsError
-    from brs_launch.errors import LaunchError
-    from brs_ml.episode import EpisodeError
-
     sys.argv = [f"brs {command}", *rest]
+    errors = user_errors(needs_workspace=command != "doctor")
     try:
         importlib.import_module(COMMANDS[command][0]).main()
-    except (BrsError, EpisodeError, LaunchError) as error:
+    except errors as error:
         raise SystemExit(f"brs {command}: {error}") from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def user_errors(needs_workspace: bool) -> tuple[type[Exception], ...]:
+    """Errors that a user can mend, each package's own; ends where the workspace is missing."""
+    from brs_hardware.errors import BrsError
+    from brs_ml.episode import EpisodeError
+
+    try:
+        from brs_launch.errors import LaunchError
+
+        importlib.import_module("brs_nodes.common")
+    except ModuleNotFoundError as error:
+        if not needs_workspace:  # doctor tells what is missing by itself
+            return BrsError, EpisodeError
+        raise SystemExit(f"brs: the workspace is not built ({error}); run `make setup`") from None
+    return BrsError, EpisodeError, LaunchError
 
 
 if __name__ == "__main__":
