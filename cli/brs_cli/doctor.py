@@ -92,7 +92,8 @@ def check_installation() -> list[Finding]:
     """Python, and each pinned package against its pin."""
     findings = [Finding("python", OK, platform.python_version())]
     wrong = []
-    lock = (ROOT / "requirements" / "run.lock").read_text().splitlines()
+    name = "system_ros.lock" if os.environ.get("ROS_DISTRO") else "run.lock"
+    lock = (ROOT / "requirements" / name).read_text().splitlines()
     # One line of the lock may be for another Python; a package is right if one of its pins is.
     pins: dict[str, list[str]] = {}
     for line in lock:
