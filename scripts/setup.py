@@ -77,8 +77,12 @@ def make_venv() -> None:
     venv.create(VENV, with_pip=True, system_site_packages=SYSTEM_ROS is not None)
 
 
+def lock_key(lock: Path) -> str:
+    return digest([lock, ROOT / "pyproject.toml"])
+
+
 def install(lock: Path) -> None:
-    key = digest([lock, ROOT / "pyproject.toml"])
+    key = lock_key(lock)
     if stamp_current(lock.stem, key):
         return
     if SYSTEM_ROS:
@@ -160,8 +164,12 @@ def main() -> None:
         raise SystemExit("[setup] this machine lacks:\n  - " + "\n  - ".join(missing))
     make_venv()
     # A sourced ROS 2 brings rclpy, built against its own generation of numpy.
-    lock = "system_ros.lock" if SYSTEM_ROS else "dev.lock" if options.dev else "run.lock"
-    install(ROOT / "requirements" / lock)
+    locks = ROOT / "requirements"
+    lock = locks / ("system_ros.lock" if SYSTEM_ROS else "dev.lock")
+    # Where what the tests need is installed, all that the demo needs is.
+    if not (SYSTEM_ROS or options.dev or stamp_current(lock.stem, lock_key(lock))):
+        lock = locks / "run.lock"
+    install(lock)
     build_workspace()
 
 

@@ -128,13 +128,13 @@ class JoyLoNode(Node):
         period_s = 1.0 / self.parameters.rate_hz
         due_s = time.monotonic()
         while not self._closing.is_set():
-            self._publish_joycons()
             before_s = now_s(self)
             sample = self.leader.read(before_s)
             # The motors answered some time in between; the middle is off by half of it at most.
             sample = replace(sample, stamp_s=0.5 * (before_s + now_s(self)))
             self.arms.publish(conversions.leader_to_message(sample, self._joints))
             self.diagnostics.count("arms")
+            self._publish_joycons()
             if self._bind_requested.is_set():
                 self._bind_now()
             due_s = max(due_s + period_s, time.monotonic() - period_s)
