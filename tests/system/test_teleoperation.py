@@ -190,6 +190,10 @@ def test_estop_button_latches_until_cleared(stack: Stack) -> None:
     stack.ros.wait_for(lambda: stack.safety[-1].mode == SafetyState.ESTOP, "the latch")
     stack.wait_still()
     stack.hold()
+    # A button that is still seen as held would latch anew right after the clearing.
+    stack.ros.wait_for(
+        lambda: stack.engagement[-1].state == TeleopState.IDLE, "the button to be released"
+    )
     refused = stack.ros.call(Arm, "robot/arm", Arm.Request(arm=True))
     assert not refused.success and "clear" in refused.message
     assert stack.ros.call(Trigger, "robot/clear_estop", Trigger.Request()).success
