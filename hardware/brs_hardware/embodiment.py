@@ -21,13 +21,15 @@ class JointGroup:
     upper: np.ndarray  # (n,) [rad]
     max_velocity: np.ndarray  # (n,) [rad/s], what brs allows, below the vendor's limit
     max_acceleration: np.ndarray  # (n,) [rad/s^2]
+    max_jerk: np.ndarray  # (n,) [rad/s^3]
     max_effort: np.ndarray  # (n,) [N m]
     feedback_topic: str
     command_topic: str
 
     def __post_init__(self) -> None:
         count = len(self.joints)
-        for name in ("lower", "upper", "max_velocity", "max_acceleration", "max_effort"):
+        numbers = ("lower", "upper", "max_velocity", "max_acceleration", "max_jerk", "max_effort")
+        for name in numbers:
             if getattr(self, name).shape != (count,):
                 raise ValueError(f"'{name}' needs {count} numbers, one a joint of {self.joints}")
         if np.any(self.lower >= self.upper):
