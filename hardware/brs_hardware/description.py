@@ -7,6 +7,8 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from brs_hardware.config import did_you_mean
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import ConfigError
@@ -20,6 +22,8 @@ class Joint:
     kind: str  # revolute, continuous, prismatic or fixed
     parent: str
     child: str
+    origin: np.ndarray  # (3,) [m] in the parent link
+    axis: np.ndarray  # (3,) unit vector in the joint's own frame
     lower: float  # -inf where there is no limit
     upper: float  # inf where there is no limit
     effort: float  # [N m] or [N], inf where not given
@@ -108,13 +112,25 @@ def _joint(element: ElementTree.Element) -> Joint:
     parent, child = element.find("parent"), element.find("child")
     if parent is None or child is None:
         raise ValueError(f"joint '{element.attrib['name']}' lacks parent or child")
+    origin, axis = element.find("origin"), element.find("axis")
     return Joint(
         name=element.attrib["name"],
         kind=element.attrib["type"],
         parent=parent.attrib["link"],
         child=child.attrib["link"],
+        origin=_vector(origin, "xyz", "0 0 0"),
+        axis=_vector(axis, "xyz", "1 0 0"),
         lower=-math.inf if turning_freely else float(given.get("lower", -math.inf)),
         upper=math.inf if turning_freely else float(given.get("upper", math.inf)),
         effort=float(given.get("effort", math.inf)),
         velocity=float(given.get("velocity", math.inf)),
     )
+
+
+def _vector(element: ElementTree.Element | None, attribute: str, default: str) -> np.ndarray:
+    given = default if element is None else element.attrib.get(attribute, default)
+    vector = np.array([float(number) for number in given.split()])
+    if vector.shape != (3,):
+        raise ValueError(f"'{attribute}' has {vector.size} numbers instead of 3")
+    vector.setflags(write=False)
+    return vector

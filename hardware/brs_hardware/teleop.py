@@ -5,8 +5,10 @@ smoothed by 0.95 on the newest sample, sticks by 0.9, stand and squat moving kne
 in the ratio 1.74 : 2.70. What BRS lacks is here: hold-to-drive, an alignment check and a ramp
 before the robot follows, a clutch for each arm, and timeouts on every input.
 
-Buttons: l or r dead-man · minus / plus clutch of the left / right arm · zl / zr grippers ·
-up / down stand / squat · capture or home e-stop · a, y, x belong to the recorder.
+Buttons: l or r dead-man · minus / plus clutch of the left / right arm · zl / zr grippers, which
+left / right (the arrows) open in the proportional mode · up / down stand / squat, or raise / lower
+the level trunk · sl / sr (of either Joy-Con) lock both wrists / both arms until pressed again ·
+capture or home e-stop · a, y, x belong to the recorder.
 """
 
 from __future__ import annotations
@@ -16,13 +18,21 @@ from enum import IntEnum
 
 import numpy as np
 
+from brs_hardware.config import did_you_mean
 from brs_hardware.embodiment import Embodiment
+from brs_hardware.errors import ConfigError
+from brs_hardware.torso_height import TorsoHeight
 from brs_hardware.types import JoyConSample, LeaderSample, WholeBodyCommand, WholeBodyState
 
 DEADMAN = {"l", "r"}
 ESTOP = {"capture", "home"}
 CLUTCH = {"left_arm": "minus", "right_arm": "plus"}
 TRIGGER = {"left_gripper": "zl", "right_gripper": "zr"}
+OPENER = {"left_gripper": "left", "right_gripper": "right"}
+LOCK = {"sl": "wrist", "sr": "arm"}
+WRIST_JOINTS = 3  # the last ones of an arm
+TORSO_MODES = ("brs", "height")
+GRIPPER_MODES = ("hold", "toggle", "proportional")
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,7 @@ class TeleopConfig:
     joycon_timeout_s: float = 0.25  # reports come at 66 Hz over Bluetooth, with gaps
     state_timeout_s: float = 0.2
     align_limit_rad: float = 0.6  # leader farther than this from the robot cannot engage
+    jump_limit_rad: float = 0.6  # from one leader sample to the next; no hand is as fast
     ramp_s: float = 1.0  # time in which the robot is led to the leader
     arm_smoothing: float = 0.95  # weight of the newest sample, at 100 Hz
     stick_smoothing: float = 0.9
@@ -40,11 +51,22 @@ class TeleopConfig:
     waist_speed_rad_s: float = 0.4  # right stick left/right: torso joint 4
     knee_speed_rad_s: float = 0.6  # squat/stand: torso joint 2
     torso_lead_rad: float = 0.2  # commanded torso runs at most this far ahead of the measured
+    torso_mode: str = "brs"  # up / down: stand and squat as BRS, or the height axis
+    height_speed_m_s: float = 0.1  # of the waist
     stand: tuple[float, float] = (0.0, 0.0)  # torso joints 1, 2 [rad]
     squat: tuple[float, float] = (1.74, -2.70)
     gripper_open: float = 0.1  # closing fraction while the trigger is released (BRS)
-    gripper_toggle: bool = False  # a press flips the gripper instead of holding it closed
+    # hold: closed while the trigger is held; toggle: a press flips it; proportional: closes while
+    # the trigger is held, opens while its arrow is held, else stays.
+    gripper_mode: str = "hold"
     toggle_hold_s: float = 0.3
+    gripper_speed: float = 0.8  # [1/s], closing fraction a second in the proportional mode
+
+    def __post_init__(self) -> None:
+        for name, known in (("torso_mode", TORSO_MODES), ("gripper_mode", GRIPPER_MODES)):
+            if (value := getattr(self, name)) not in known:
+                hint = did_you_mean(value, known)
+                raise ConfigError(f"unknown {name} '{value}'", where="teleop", remedy=hint)
 
 
 class Engagement(IntEnum):
@@ -67,6 +89,7 @@ class TeleopOutput:
     worst_joint: str
     message: str
     estop: bool
+    lock: str = ""  # "wrist" or "arm" while those joints stand still
 
 
 class TeleopMapper:
@@ -75,6 +98,9 @@ class TeleopMapper:
     Args:
         embodiment: the follower.
         config: gains and timeouts.
+
+    Raises:
+        ConfigError: the height axis is wanted of a torso that has none.
     """
 
     def __init__(self, embodiment: Embodiment, config: TeleopConfig | None = None) -> None:
@@ -82,10 +108,14 @@ class TeleopMapper:
         self.config = config or TeleopConfig()
         self.engagement = Engagement.IDLE
         self.message = "hold l or r to drive"
+        self.lock = ""
+        self._height = TorsoHeight(embodiment) if self.config.torso_mode == "height" else None
         self._allowed = True
         self._must_release = False
         self._offset = {arm: np.zeros(len(embodiment.group(arm).joints)) for arm in CLUTCH}
-        self._clutched: set[str] = set()
+        self._held = {arm: np.zeros(value.shape, bool) for arm, value in self._offset.items()}
+        self._lock_pressed = frozenset(LOCK)  # until they were seen released
+        self._leader: dict[str, np.ndarray] = {}  # arms of the newest sample
         self._arms: dict[str, np.ndarray] = {}
         self._start: dict[str, np.ndarray] = {}
         self._engaged_s = 0.0
@@ -143,7 +173,9 @@ class TeleopMapper:
                 return self._let_go(now_s, Engagement.REFUSED, message, False, (error_rad, worst))
             self._begin(now_s, state)
         command = self._follow(now_s, leader, left, right, state)
-        return TeleopOutput(command, self.engagement, error_rad, worst, self.message, False)
+        return TeleopOutput(
+            command, self.engagement, error_rad, worst, self.message, False, self.lock
+        )
 
     # -- engagement ------------------------------------------------------------------------
 
@@ -177,11 +209,19 @@ class TeleopMapper:
             age_s = now_s - sample.stamp_s
             if age_s > timeout_s:
                 return f"{name}: silent for {age_s:.2f} s; {remedy}"
-        assert leader
+        assert leader and left and right
+        for side, joycon in (("left", left), ("right", right)):
+            if joycon.stick.shape != (2,) or not np.all(np.isfinite(joycon.stick)):
+                return f"{side} Joy-Con: its stick is not 2 finite numbers"
         for arm in CLUTCH:
             values = getattr(leader, arm)
             if values.shape != self._offset[arm].shape or not np.all(np.isfinite(values)):
                 return f"leader arms: {arm} is not {self._offset[arm].size} finite angles"
+            if self.engagement >= Engagement.RAMPING:
+                jump_rad = float(np.max(np.abs(values - self._leader[arm])))
+                if jump_rad > self.config.jump_limit_rad:
+                    return f"leader arms: {arm} jumped by {jump_rad:.2f} rad"
+            self._leader[arm] = values
         return ""
 
     def _alignment(self, leader: LeaderSample, state: WholeBodyState) -> tuple[float, str]:
@@ -212,7 +252,7 @@ class TeleopMapper:
         if self.engagement >= Engagement.RAMPING:
             command = self._command(now_s, np.zeros(3))
         self.engagement, self.message = engagement, message
-        self._clutched.clear()
+        self.lock = ""
         return TeleopOutput(command, engagement, *alignment, message, estop)
 
     def _begin(self, now_s: float, state: WholeBodyState) -> None:
@@ -222,6 +262,8 @@ class TeleopMapper:
         self._arms = dict(self._start)
         self._torso = state.torso.position.copy()
         self._sticks = np.zeros(4)
+        self._held = {arm: np.zeros_like(held) for arm, held in self._held.items()}
+        self._lock_pressed = frozenset(LOCK)
         # Grippers stay as they are until their trigger is used, so that nothing is dropped.
         self._gripper = {name: getattr(state, name) for name in TRIGGER}
         self._trigger_s = dict.fromkeys(TRIGGER, None)
@@ -241,37 +283,51 @@ class TeleopMapper:
         self._updated_s = now_s
         buttons = left.buttons | right.buttons
         share = min((now_s - self._engaged_s) / self.config.ramp_s, 1.0)
+        self._press_lock(buttons)
         for arm in CLUTCH:
             self._follow_arm(arm, leader, buttons, share)
         if share < 1.0:
             self.engagement, self.message = Engagement.RAMPING, "leading the robot to the leader"
-        elif self._clutched:
+        elif buttons & set(CLUTCH.values()):
             self.engagement, self.message = Engagement.CLUTCHED, "re-pose the leader"
         else:
-            self.engagement, self.message = Engagement.ENGAGED, ""
+            message = f"{self.lock} locked" if self.lock else ""
+            self.engagement, self.message = Engagement.ENGAGED, message
         weight = self.config.stick_smoothing
         raw = np.concatenate([left.stick, right.stick])
         self._sticks = weight * raw + (1.0 - weight) * self._sticks
         self._follow_torso(state, buttons, dt_s)
         for name, trigger in TRIGGER.items():
-            self._follow_gripper(name, trigger in buttons, now_s)
+            if self.config.gripper_mode == "proportional":
+                self._squeeze(name, buttons, dt_s)
+            else:
+                self._follow_gripper(name, trigger in buttons, now_s)
         return self._command(leader.stamp_s, self._base_velocity("stick" in left.buttons))
+
+    def _press_lock(self, buttons: frozenset[str]) -> None:
+        for button in (buttons & LOCK.keys()) - self._lock_pressed:
+            self.lock = "" if self.lock == LOCK[button] else LOCK[button]
+        self._lock_pressed = buttons & LOCK.keys()
 
     def _follow_arm(
         self, arm: str, leader: LeaderSample, buttons: frozenset[str], share: float
     ) -> None:
-        if CLUTCH[arm] in buttons:
-            self._clutched.add(arm)
-            return
-        if arm in self._clutched:
-            self._clutched.remove(arm)
-            self._offset[arm] = self._arms[arm] - getattr(leader, arm)
+        held = np.zeros_like(self._held[arm])
+        held[-WRIST_JOINTS:] = self.lock == "wrist"
+        held |= self.lock == "arm" or CLUTCH[arm] in buttons
+        # Joints let go just now start from where they are, whatever the leader did meanwhile.
+        freed = self._held[arm] & ~held
+        self._held[arm] = held
+        now = self._arms[arm]
+        self._offset[arm] = np.where(freed, now - getattr(leader, arm), self._offset[arm])
+        self._start[arm] = np.where(freed, now, self._start[arm])
         led = self._led(arm, leader)
         if share < 1.0:
-            self._arms[arm] = self._start[arm] + share * (led - self._start[arm])
+            moved = self._start[arm] + share * (led - self._start[arm])
         else:
             weight = self.config.arm_smoothing
-            self._arms[arm] = weight * led + (1.0 - weight) * self._arms[arm]
+            moved = weight * led + (1.0 - weight) * now
+        self._arms[arm] = np.where(held, now, moved)
 
     def _base_velocity(self, turning: bool) -> np.ndarray:
         horizontal, vertical = self._sticks[:2]
@@ -282,21 +338,37 @@ class TeleopMapper:
 
     def _follow_torso(self, state: WholeBodyState, buttons: frozenset[str], dt_s: float) -> None:
         torso, limits = self._torso, self.embodiment.torso
-        for button, goal in (("up", self.config.stand), ("down", self.config.squat)):
-            if button in buttons:
-                step = self.config.knee_speed_rad_s * dt_s
-                ratio = abs(self.config.squat[0] / self.config.squat[1])
-                torso[1] += np.clip(goal[1] - torso[1], -step, step)
-                torso[0] += np.clip(goal[0] - torso[0], -step * ratio, step * ratio)
+        if self._height is None:
+            self._move_knees(buttons, dt_s)
         torso[2] += self._sticks[3] * self.config.hip_speed_rad_s * dt_s
         torso[3] -= self._sticks[2] * self.config.waist_speed_rad_s * dt_s
         lead = self.config.torso_lead_rad
         measured = state.torso.position
         near = np.clip(torso, measured - lead, measured + lead)
         self._torso = np.clip(near, limits.lower, limits.upper)
+        direction = ("up" in buttons) - ("down" in buttons)
+        if self._height is not None and direction:
+            speed_m_s = direction * self.config.height_speed_m_s
+            self._torso = self._height.step(
+                self._torso, speed_m_s, dt_s, measured - lead, measured + lead
+            )
+
+    def _move_knees(self, buttons: frozenset[str], dt_s: float) -> None:
+        torso, step = self._torso, self.config.knee_speed_rad_s * dt_s
+        ratio = abs(self.config.squat[0] / self.config.squat[1])
+        for button, goal in (("up", self.config.stand), ("down", self.config.squat)):
+            if button in buttons:
+                torso[1] += np.clip(goal[1] - torso[1], -step, step)
+                torso[0] += np.clip(goal[0] - torso[0], -step * ratio, step * ratio)
+
+    def _squeeze(self, name: str, buttons: frozenset[str], dt_s: float) -> None:
+        """Close or open at the same speed while a button is held, never beyond a fraction of 1."""
+        direction = (TRIGGER[name] in buttons) - (OPENER[name] in buttons)
+        moved = self._gripper[name] + direction * self.config.gripper_speed * dt_s
+        self._gripper[name] = min(max(moved, 0.0), 1.0)
 
     def _follow_gripper(self, name: str, pressed: bool, now_s: float) -> None:
-        if not self.config.gripper_toggle:
+        if self.config.gripper_mode == "hold":
             self._trigger_armed[name] = self._trigger_armed[name] or pressed
             if self._trigger_armed[name]:
                 self._gripper[name] = 1.0 if pressed else self.config.gripper_open

@@ -9,6 +9,8 @@ import pytest
 from robot_samples import state_at
 
 from brs_hardware.embodiment import Embodiment
+from brs_hardware.errors import ConfigError
+from brs_hardware.kinematics import Kinematics
 from brs_hardware.teleop import Engagement, TeleopConfig, TeleopMapper, TeleopOutput
 from brs_hardware.types import JoyConSample, LeaderSample
 
@@ -146,7 +148,7 @@ def test_gripper_hold_mode_follows_the_trigger_once_it_was_used(person: Person) 
 
 
 def test_gripper_toggle_flips_once_a_press(robot: Embodiment) -> None:
-    person = Person(robot, gripper_toggle=True)
+    person = Person(robot, gripper_mode="toggle")
     person.hold(1.5)
     assert person.hold(0.2, {"l", "zr"}).command.right_gripper == 0.0  # type: ignore[union-attr]
     assert person.hold(2.0, {"l", "zr"}).command.right_gripper == 1.0  # type: ignore[union-attr]
@@ -229,3 +231,114 @@ def test_service_lets_go(person: Person) -> None:
     assert person.hold(0.1).engagement is Engagement.REFUSED
     person.mapper.allow(True)
     assert person.hold(0.1).engagement is Engagement.RAMPING
+
+
+def test_proportional_gripper_moves_at_its_speed_and_stays(robot: Embodiment) -> None:
+    person = Person(robot, gripper_mode="proportional", gripper_speed=0.5)
+    person.state = dataclasses.replace(person.state, right_gripper=0.8)
+    person.hold(1.5)
+    closing = person.hold(1.0, {"l", "zl"}).command
+    assert closing is not None
+    assert (closing.left_gripper, closing.right_gripper) == (pytest.approx(0.5), 0.8)
+    kept = person.hold(1.0).command
+    assert kept is not None and kept.left_gripper == closing.left_gripper
+    opening = person.hold(0.4, {"l", "left", "right"}).command
+    assert opening is not None
+    assert opening.left_gripper == pytest.approx(0.3)
+    assert opening.right_gripper == pytest.approx(0.6)
+    ends = person.hold(5.0, {"l", "zl", "right"}).command
+    assert ends is not None and (ends.left_gripper, ends.right_gripper) == (1.0, 0.0)
+
+
+def test_height_mode_moves_the_waist_and_keeps_the_trunk_level(robot: Embodiment) -> None:
+    person = Person(robot, torso_mode="height", height_speed_m_s=0.1)
+    kinematics = Kinematics(robot)
+    person.hold(1.5)
+
+    def waist() -> np.ndarray:
+        return kinematics.pose("torso_link4", {"torso": person.state.torso.position})
+
+    def sink(seconds: float) -> None:
+        for _ in range(round(seconds / STEP_S)):
+            command = person.hold(STEP_S, {"l", "down"}).command
+            assert command is not None
+            moved = dataclasses.replace(person.state.torso, position=command.torso)
+            person.state = dataclasses.replace(person.state, torso=moved)
+
+    before = waist()
+    sink(1.0)  # slow at first: the knees are stretched
+    bent = waist()
+    sink(1.0)
+    after = waist()
+    assert bent[2, 3] - after[2, 3] == pytest.approx(0.1, abs=1e-6)
+    np.testing.assert_allclose(after[:3, :3], before[:3, :3], atol=1e-6)
+    np.testing.assert_allclose(after[:2, 3], before[:2, 3], atol=1e-6)
+
+
+def test_height_mode_waits_level_for_a_robot_that_does_not_follow(robot: Embodiment) -> None:
+    person = Person(robot, torso_mode="height")
+    start = person.state.torso.position
+    command = person.hold(4.0, {"l", "down"}).command
+    assert command is not None
+    ahead = command.torso - start
+    assert 0.15 < np.abs(ahead).max() <= 0.2
+    assert ahead[0] + ahead[1] - ahead[2] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_wrist_lock_holds_the_last_joints_and_reindexes(person: Person) -> None:
+    person.hold(1.5)
+    before = person.hold(0.1).command
+    assert person.hold(0.1, {"l", "sl"}).lock == "wrist"
+    person.left_arm = person.left_arm + np.array([0.1, -0.1, -0.1, 0.3, 0.3, 0.3])
+    locked = person.hold(0.5)
+    assert before is not None and locked.command is not None and locked.lock == "wrist"
+    np.testing.assert_allclose(locked.command.left_arm[3:], before.left_arm[3:], atol=1e-9)
+    moved = locked.command.left_arm[:3] - before.left_arm[:3]
+    np.testing.assert_allclose(moved, [0.1, -0.1, -0.1], atol=1e-3)
+    freed = person.hold(0.5, {"l", "sl"})
+    assert freed.command is not None and freed.lock == ""
+    np.testing.assert_allclose(freed.command.left_arm, locked.command.left_arm, atol=1e-3)
+    person.left_arm = person.left_arm + np.array([0, 0, 0, 0.2, 0, 0])
+    after = person.hold(0.5).command
+    assert after is not None
+    assert after.left_arm[3] - before.left_arm[3] == pytest.approx(0.2, abs=1e-3)
+
+
+def test_arm_lock_holds_both_arms_until_let_go(person: Person) -> None:
+    person.hold(1.5)
+    before = person.hold(0.1, {"l", "sr"}).command
+    person.left_arm = person.left_arm + 0.2
+    output = person.hold(0.5)
+    assert before is not None and output.command is not None and output.lock == "arm"
+    np.testing.assert_array_equal(output.command.left_arm, before.left_arm)
+    assert person.hold(STEP_S, buttons=set()).lock == ""
+
+
+def test_clutch_released_within_the_ramp_does_not_jump_back(person: Person) -> None:
+    """The ramp went on from its start, not from where the clutch had held the arm."""
+    person.left_arm = person.left_arm + np.array([0.4, 0, 0, 0.4, 0, 0])
+    person.hold(0.5)
+    held = person.hold(0.2, {"l", "minus"}).command
+    freed = person.hold(STEP_S).command
+    assert held is not None and freed is not None
+    np.testing.assert_allclose(freed.left_arm, held.left_arm, atol=1e-6)
+
+
+def test_a_jump_of_the_leader_is_an_input_fault(person: Person) -> None:
+    person.hold(1.5)
+    person.right_arm = person.right_arm - 0.7
+    output = person.hold(0.2)
+    assert output.command is None and "press again" in output.message
+
+
+@pytest.mark.parametrize("stick", [(np.nan, 0.0), (0.0, np.inf), (0.0,), ()])
+def test_a_broken_stick_is_an_input_fault(person: Person, stick: tuple[float, ...]) -> None:
+    person.hold(1.5)
+    output = person.hold(0.2, left=stick)  # type: ignore[arg-type]
+    assert output.command is None and "left Joy-Con: its stick" in output.message
+
+
+@pytest.mark.parametrize("wrong", [{"torso_mode": "heigth"}, {"gripper_mode": "hld"}])
+def test_unknown_modes_tell_the_nearest(wrong: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match=r"did you mean (height|hold)"):
+        TeleopConfig(**wrong)  # type: ignore[arg-type]

@@ -47,7 +47,8 @@ class Parameters:
     ramp_s: float = parameter(1.0, "time to lead the robot to the leader [s]", 0.1, 10.0)
     leader_timeout_s: float = parameter(0.1, "leader samples older than this are lost", 0.02, 1.0)
     joycon_timeout_s: float = parameter(0.25, "Joy-Con reports older are lost", 0.05, 2.0)
-    gripper_toggle: bool = parameter(False, "a press flips the gripper instead of holding it")
+    torso_mode: str = parameter("brs", "up and down: `brs` stand and squat, `height` level trunk")
+    gripper_mode: str = parameter("hold", "`hold`, `toggle` or `proportional`")
 
 
 class TeleopNode(Node):
