@@ -143,8 +143,16 @@ def build_workspace() -> None:
     env["VIRTUAL_ENV"] = str(VENV)
     if not SYSTEM_ROS:
         env["AMENT_PREFIX_PATH"] = env["CMAKE_PREFIX_PATH"] = str(VENV)
+    # Where the vendor's SDK is sourced, its own messages are the ones to speak.
+    underlay = env.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    vendor_messages = any(
+        (Path(prefix) / "share" / "hdas_msg").is_dir()
+        for prefix in underlay
+        if prefix and Path(prefix) != INSTALL
+    )
+    skip = ("--packages-skip", "hdas_msg") if SYSTEM_ROS and vendor_messages else ()
     run(
-        VENV / "bin" / "colcon", "--log-base", "ros_ws/log", "build",
+        VENV / "bin" / "colcon", "--log-base", "ros_ws/log", "build", *skip,
         "--base-paths", ".", "ros_ws/src",
         "--build-base", "ros_ws/build", "--install-base", "ros_ws/install",
         "--merge-install", "--symlink-install", "--event-handlers", "console_direct-",

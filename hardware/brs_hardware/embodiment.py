@@ -10,6 +10,7 @@ import numpy as np
 
 from brs_hardware import config
 from brs_hardware.errors import ConfigError
+from brs_hardware.galaxea.interface import VendorInterface
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Embodiment:
     left_gripper: Gripper
     right_gripper: Gripper
     cameras: dict[str, Camera]
+    vendor: VendorInterface = field(default_factory=VendorInterface)
     poses: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     # Vendor state older than this is stale.
     feedback_timeout_s: float = 0.1
@@ -107,12 +109,29 @@ class Embodiment:
     GRIPPERS = ("left_gripper", "right_gripper")
 
     def __post_init__(self) -> None:
+        self._check_vendor()
         for pose, groups in self.poses.items():
             for name, values in groups.items():
                 if name not in self.GROUPS:
                     raise ValueError(f"pose '{pose}': '{name}' is none of {self.GROUPS}")
                 if values.shape != (len(self.group(name).joints),):
                     raise ValueError(f"pose '{pose}': '{name}' has the wrong number of joints")
+
+    def _check_vendor(self) -> None:
+        for name, names in self.vendor.feedback_names.items():
+            if name not in self.GROUPS or len(names) != len(self.group(name).joints):
+                raise ValueError(
+                    f"'feedback_names' of '{name}': one name a joint of {self.GROUPS}"
+                )
+        for name, count in self.vendor.feedback_counts.items():
+            if name not in self.GROUPS or count < len(self.group(name).joints):
+                raise ValueError(
+                    f"'feedback_counts' of '{name}': a count for each of {self.GROUPS}"
+                )
+        parts = (*self.GROUPS, *self.GRIPPERS, "base")
+        unknown = set(self.vendor.status_topics) - set(parts)
+        if unknown:
+            raise ValueError(f"'status_topics': {sorted(unknown)} are none of {parts}")
 
     def group(self, name: str) -> JointGroup:
         """The joint group `torso`, `left_arm` or `right_arm`."""

@@ -21,6 +21,8 @@ class FeedbackAssembler:
         self._grippers: dict[str, tuple[float, float]] = {}
         self._base_velocity: tuple[float, np.ndarray] | None = None
         self._base_pose = np.zeros(3)
+        # Group -> the names last seen and the entries that are its joints.
+        self._orders: dict[str, tuple[Sequence[str], np.ndarray]] = {}
 
     def joints(
         self,
@@ -31,7 +33,15 @@ class FeedbackAssembler:
         velocity: np.ndarray,
         effort: np.ndarray,
     ) -> None:
-        """Take a joint group's sample; names may be empty (then in the embodiment's order).
+        """Take a joint group's sample.
+
+        Args:
+            group: `torso`, `left_arm` or `right_arm`.
+            stamp_s: of the measurement [s].
+            names: of the entries; empty where the driver gives none, then the first entries count.
+            position: (m,) [rad], at least as many as the group has joints.
+            velocity: (m,) [rad/s] or empty.
+            effort: (m,) [N m] or empty.
 
         Raises:
             ConfigError: an unknown joint name, a wrong count, or a value that is not finite.
@@ -44,29 +54,28 @@ class FeedbackAssembler:
                 where=where,
                 remedy="check the robot:= argument against the robot at hand",
             )
-        order = list(range(len(joints)))
-        if names:
-            unknown = [joint for joint in joints if joint not in names]
-            if unknown:
-                raise ConfigError(
-                    f"joint '{unknown[0]}' is not in the feedback",
-                    where=where,
-                    remedy=did_you_mean(unknown[0], names),
-                )
-            order = [list(names).index(joint) for joint in joints]
-        if not np.all(np.isfinite(position)):
+        order = self._order(group, names)
+        if len(position) <= order.max():
+            raise ConfigError(f"{len(names)} names, {len(position)} positions", where=where)
+        zeros = np.zeros(len(joints))
+        state = JointGroupState(
+            position=position[order],
+            velocity=velocity[order] if len(velocity) > order.max() else zeros,
+            effort=effort[order] if len(effort) > order.max() else zeros,
+        )
+        if not np.all(np.isfinite(state.position)):
             raise ConfigError(
                 "a joint position is not a number", where=where, remedy="check its encoder"
             )
-        zeros = np.zeros(len(joints))
-        self._groups[group] = (
-            stamp_s,
-            JointGroupState(
-                position=position[order],
-                velocity=velocity[order] if len(velocity) > max(order) else zeros,
-                effort=effort[order] if len(effort) > max(order) else zeros,
-            ),
-        )
+        self._groups[group] = (stamp_s, state)
+
+    def _order(self, group: str, names: Sequence[str]) -> np.ndarray:
+        """Which entries are the group's joints, in our order; remembered while names stay."""
+        cached = self._orders.get(group)
+        if cached is None or cached[0] != names:
+            cached = (list(names), joint_order(self.embodiment, group, names))
+            self._orders[group] = cached
+        return cached[1]
 
     def gripper(self, name: str, stamp_s: float, stroke_mm: float) -> None:
         """Take a gripper's stroke [mm]. Raises ConfigError if it is not finite."""
@@ -74,6 +83,30 @@ class FeedbackAssembler:
         if not np.isfinite(stroke_mm):
             raise ConfigError("the stroke is not a number", where=gripper.feedback_topic)
         self._grippers[name] = (stamp_s, gripper.to_closed(stroke_mm))
+
+    def chassis(self, stamp_s: float, position: np.ndarray, velocity: np.ndarray) -> None:
+        """Take the chassis feedback, as this SDK generation fills it.
+
+        Args:
+            stamp_s: of the measurement [s].
+            position: steering angles of the wheels [rad]; unused where the driver gives the body.
+            velocity: vx, vy [m/s], wz [rad/s] first ("body"), or wheel speeds [m/s] ("wheels").
+
+        Raises:
+            ConfigError: too few values, or one that is not finite.
+        """
+        base = self.embodiment.base
+        wheels = self.embodiment.vendor.base_feedback == "wheels"
+        count = len(base.wheel_positions) if wheels else 3
+        if len(velocity) < count or (wheels and len(position) < count):
+            raise ConfigError(
+                f"{len(position)} positions and {len(velocity)} velocities, {count} expected",
+                where=base.feedback_topic,
+                remedy="check 'base_feedback' of the embodiment file",
+            )
+        if wheels:
+            velocity = body_velocity(base.wheel_positions, position[:count], velocity[:count])
+        self.base_velocity(stamp_s, velocity[:3])
 
     def base_velocity(self, stamp_s: float, velocity: np.ndarray) -> None:
         """Take the base velocity (3,) vx, vy [m/s], wz [rad/s] in base_link."""
@@ -111,3 +144,42 @@ class FeedbackAssembler:
             left_gripper=self._grippers["left_gripper"][1],
             right_gripper=self._grippers["right_gripper"][1],
         )
+
+
+def joint_order(embodiment: Embodiment, group: str, names: Sequence[str]) -> np.ndarray:
+    """Indices (n,) of a group's joints among the entries of its feedback.
+
+    Raises:
+        ConfigError: the driver names its entries, and a joint of ours is not among them.
+    """
+    joints = embodiment.vendor.feedback_names.get(group, embodiment.group(group).joints)
+    if not names or embodiment.vendor.joint_order == "position":
+        return np.arange(len(joints))
+    unknown = [joint for joint in joints if joint not in names]
+    if unknown:
+        raise ConfigError(
+            f"joint '{unknown[0]}' is not in the feedback",
+            where=embodiment.group(group).feedback_topic,
+            remedy=did_you_mean(unknown[0], names),
+        )
+    return np.array([list(names).index(joint) for joint in joints])
+
+
+def body_velocity(wheels: np.ndarray, angles: np.ndarray, speeds: np.ndarray) -> np.ndarray:
+    """Base velocity that fits steered, rolling wheels best (least squares).
+
+    Args:
+        wheels: (n, 2) steer axes in base_link [m], n >= 2.
+        angles: (n,) steering angles [rad].
+        speeds: (n,) rolling speeds at the rim [m/s].
+
+    Returns:
+        (3,) vx, vy [m/s], wz [rad/s] in base_link.
+    """
+    count = len(wheels)
+    matrix = np.zeros((2 * count, 3))
+    matrix[:count, 0] = matrix[count:, 1] = 1.0
+    matrix[:count, 2], matrix[count:, 2] = -wheels[:, 1], wheels[:, 0]
+    rolled = np.concatenate([speeds * np.cos(angles), speeds * np.sin(angles)])
+    velocity: np.ndarray = np.linalg.lstsq(matrix, rolled, rcond=None)[0]
+    return velocity

@@ -27,7 +27,7 @@ def enter_workspace() -> None:
     for folder in environment["PYTHONPATH"].split(os.pathsep):
         if folder not in sys.path:
             sys.path.insert(0, folder)
-    waiting = sorted((ROOT / "ros_ws" / "install" / "lib").glob("libbrs_interfaces__*.so"))
+    waiting = sorted((ROOT / "ros_ws" / "install" / "lib").glob("lib*__rosidl_*.so"))
     # They depend on each other: those that cannot be loaded yet are tried again.
     for _ in range(len(waiting)):
         waiting = [library for library in waiting if not _loaded(library)]
