@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from robot_samples import command_like, state_at
 
 from brs_hardware.embodiment import Embodiment, load_embodiment
-from brs_hardware.safety import Mode, SafetySupervisor, SafetyVerdict
+from brs_hardware.safety import (
+    Mode,
+    SafetyConfig,
+    SafetyEvent,
+    SafetySupervisor,
+    SafetyVerdict,
+    Severity,
+)
+from brs_hardware.types import WholeBodyCommand, WholeBodyState
 
 STEP_S = 0.01
 
@@ -23,6 +31,7 @@ class Bench:
         self.robot, self.now_s = robot, 100.0
         self.supervisor = SafetySupervisor(robot)
         self.state = state_at(robot, self.now_s)
+        self.blocked = False  # while true the robot stays where it is
         assert self.supervisor.arm(self.now_s, self.state) == ""
 
     def run(self, seconds: float, feedback: bool = True, **changes: object) -> SafetyVerdict:
@@ -35,8 +44,19 @@ class Bench:
             if changes:
                 self.supervisor.offer(self.now_s, command_like(self.state, self.now_s, **changes))
             verdict = self.supervisor.step(self.now_s, self.state)
+            if verdict.command and not self.blocked:
+                self.state = followed(self.state, verdict.command)
         assert verdict is not None
         return verdict
+
+
+def followed(state: WholeBodyState, command: WholeBodyCommand) -> WholeBodyState:
+    """A robot whose joints are where they were told to be."""
+    groups = {
+        name: dataclasses.replace(getattr(state, name), position=getattr(command, name))
+        for name in Embodiment.GROUPS
+    }
+    return dataclasses.replace(state, **groups)
 
 
 @pytest.fixture
@@ -143,7 +163,8 @@ def test_old_pose_is_not_replayed_after_disarm_and_estop(bench: Bench) -> None:
 def test_moving_arm_brakes_within_its_acceleration(bench: Bench) -> None:
     group = bench.robot.left_arm
     far = np.clip(bench.state.left_arm.position + 2.0, group.lower, group.upper)
-    previous = bench.run(0.2, left_arm=far).command
+    bench.run(0.2, left_arm=far)
+    previous = bench.run(STEP_S, left_arm=far).command
     bench.supervisor.estop("test")
     speeds = []
     for _ in range(60):
@@ -156,9 +177,137 @@ def test_moving_arm_brakes_within_its_acceleration(bench: Bench) -> None:
 
 
 def test_only_the_selected_source_counts(bench: Bench) -> None:
+    assert bench.run(0.2, source="policy", **DRIVE).holding  # teleop is selected
     assert bench.supervisor.select_source("policy") == ""
-    assert bench.run(0.2, **DRIVE).holding  # still offered by teleop
+    assert not bench.run(0.2, source="policy", **DRIVE).holding
     assert "unknown source" in bench.supervisor.select_source("ghost")
+
+
+def test_a_person_takes_over_from_a_policy_without_a_jump(bench: Bench) -> None:
+    bench.supervisor.select_source("policy")
+    arm = bench.state.left_arm.position
+    before = bench.run(0.3, source="policy", left_arm=arm + 0.3).command
+    after = bench.run(STEP_S, left_arm=bench.state.left_arm.position)
+    assert before and after.command and after.command.source == "teleop"
+    assert np.max(np.abs(after.command.left_arm - before.left_arm)) < 0.02
+    # The policy goes on sending, to nobody.
+    assert bench.run(0.1, source="policy", left_arm=arm + 0.3).holding
+
+
+@pytest.mark.parametrize("changes", [{"left_arm": np.full(6, np.nan)}, {"torso": np.zeros(3)}])
+def test_garbage_does_not_take_over(bench: Bench, changes: dict[str, object]) -> None:
+    bench.supervisor.select_source("policy")
+    bench.run(0.1, source="policy", **DRIVE)
+    bench.run(STEP_S, **changes)
+    assert bench.supervisor.source == "policy"
+
+
+def test_takeover_can_be_switched_off(robot: Embodiment) -> None:
+    supervisor = SafetySupervisor(robot, SafetyConfig(takeover=False))
+    state = state_at(robot, 1.0)
+    supervisor.select_source("policy")
+    assert not supervisor.offer(1.0, command_like(state, 1.0))
+
+
+def test_a_blocked_joint_stops_the_robot_which_gives_way(bench: Bench) -> None:
+    bench.blocked = True
+    verdict = bench.run(1.0, left_arm=bench.state.left_arm.position + 0.6)
+    assert verdict.holding and "contact" in rules(verdict) and verdict.command
+    np.testing.assert_allclose(verdict.command.left_arm, bench.state.left_arm.position, atol=1e-6)
+    # It stays so while the person holds on, and goes on after they let go.
+    bench.blocked = False
+    assert bench.run(1.0, **DRIVE).holding
+    bench.run(0.5)
+    assert not bench.run(0.2, **DRIVE).holding
+
+
+def test_contact_of_a_policy_waits_for_a_person(bench: Bench) -> None:
+    bench.supervisor.select_source("policy")
+    bench.blocked = True
+    bench.run(1.0, source="policy", left_arm=bench.state.left_arm.position + 0.6)
+    bench.blocked = False
+    bench.run(1.0)  # the policy falls silent by itself
+    assert bench.run(0.2, source="policy", **DRIVE).holding
+    assert bench.supervisor.arm(bench.now_s, bench.state) == ""
+    assert not bench.run(0.2, source="policy", **DRIVE).holding
+
+
+def test_pushing_with_full_effort_is_contact(bench: Bench) -> None:
+    arm = bench.state.left_arm
+    effort = np.array(bench.robot.left_arm.max_effort)
+    bench.state = dataclasses.replace(
+        bench.state, left_arm=dataclasses.replace(arm, effort=effort)
+    )
+    assert not bench.run(0.1, **DRIVE).holding  # shorter than contact lasts
+    verdict = bench.run(0.3, **DRIVE)
+    assert verdict.holding and "contact" in rules(verdict)
+
+
+def test_a_base_that_does_not_stand_is_told_of(bench: Bench) -> None:
+    bench.state = dataclasses.replace(bench.state, base_velocity=np.array([0.3, 0.0, 0.0]))
+    assert "base_disobeys" not in rules(bench.run(0.5))
+    assert "base_disobeys" in rules(bench.run(1.0))
+
+
+def test_a_clock_set_back_stops_the_base(bench: Bench) -> None:
+    bench.run(1.0, **DRIVE)
+    bench.now_s -= 20.0
+    verdict = bench.run(STEP_S, **DRIVE)
+    assert verdict.command and verdict.holding and "clock_jump" in rules(verdict)
+    np.testing.assert_array_equal(verdict.command.base_velocity, 0)
+    assert bench.run(0.4, **DRIVE).holding
+    assert not bench.run(0.3, **DRIVE).holding
+
+
+def test_frozen_feedback_is_seen_after_the_clock_was_set_back(bench: Bench) -> None:
+    bench.run(0.5, **DRIVE)
+    bench.now_s -= 20.0
+    verdict = bench.run(1.0, feedback=False, **DRIVE)
+    assert verdict.holding and "feedback_from_future" in rules(verdict)
+
+
+def test_a_joint_outside_its_limits_is_not_armed(robot: Embodiment) -> None:
+    supervisor, state = SafetySupervisor(robot), state_at(robot, 1.0)
+    beyond = dataclasses.replace(state.left_arm, position=robot.left_arm.upper + 0.2)
+    refused = supervisor.arm(1.0, dataclasses.replace(state, left_arm=beyond))
+    assert "left_arm_joint1 is measured 0.20 rad beyond its limit" in refused
+
+
+class Wall:
+    """A guard that lets no joint of the left arm rise."""
+
+    def limit(
+        self,
+        position: dict[str, np.ndarray],
+        velocity: dict[str, np.ndarray],
+        wanted: dict[str, np.ndarray],
+        dt_s: float,
+        base_pose: np.ndarray,
+    ) -> tuple[dict[str, np.ndarray], tuple[SafetyEvent, ...]]:
+        allowed = {**wanted, "left_arm": np.minimum(wanted["left_arm"], position["left_arm"])}
+        return allowed, (SafetyEvent("wall", Severity.LIMITED, "left_arm", "a wall"),)
+
+
+class Icy:
+    """A posture that allows a tenth of the base's speed and acceleration."""
+
+    def base_speed_scale(self, joints: object) -> float:
+        return 0.1
+
+    def max_base_acceleration(self, joints: object) -> np.ndarray:
+        return np.full(3, 0.05)
+
+
+def test_guards_change_the_posture_and_the_base_and_are_told_of(robot: Embodiment) -> None:
+    bench = Bench(robot)
+    bench.supervisor = SafetySupervisor(robot, guards=(Wall(),), base_guard=Icy())
+    assert bench.supervisor.arm(bench.now_s, bench.state) == ""
+    arm = bench.state.left_arm.position
+    verdict = bench.run(0.1, left_arm=arm + 0.3, **DRIVE)
+    assert verdict.command and rules(verdict) == {"wall", "base_velocity"}
+    np.testing.assert_allclose(verdict.command.left_arm, arm, atol=1e-9)
+    assert verdict.command.base_velocity[0] == pytest.approx(0.05 * 0.1)
+    assert bench.run(2.0, **DRIVE).command.base_velocity[0] == pytest.approx(0.03)  # type: ignore[union-attr]
 
 
 def test_a_fault_holds_and_prevents_arming(bench: Bench) -> None:

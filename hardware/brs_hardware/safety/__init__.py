@@ -1,0 +1,23 @@
+"""Safety rules of the robot node: pure decisions, with time and measurements as arguments."""
+
+from brs_hardware.safety.supervisor import BaseGuard, PostureGuard, SafetySupervisor
+from brs_hardware.safety.verdict import (
+    SOURCES,
+    Mode,
+    SafetyConfig,
+    SafetyEvent,
+    SafetyVerdict,
+    Severity,
+)
+
+__all__ = [
+    "SOURCES",
+    "BaseGuard",
+    "Mode",
+    "PostureGuard",
+    "SafetyConfig",
+    "SafetyEvent",
+    "SafetySupervisor",
+    "SafetyVerdict",
+    "Severity",
+]

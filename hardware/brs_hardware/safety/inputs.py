@@ -1,0 +1,115 @@
+"""Which commands and measurements count: age, clocks, sizes, numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from brs_hardware.embodiment import Embodiment
+from brs_hardware.safety.verdict import SafetyConfig, SafetyEvent, Severity
+from brs_hardware.types import WholeBodyCommand, WholeBodyState
+
+
+def held(rule: str, message: str, part: str = "") -> SafetyEvent:
+    """An event that keeps the robot still."""
+    return SafetyEvent(rule, Severity.HELD, part, message)
+
+
+def malformed(command: WholeBodyCommand, embodiment: Embodiment) -> SafetyEvent | None:
+    """Why a command is no command for this robot: sizes, NaN, infinities."""
+    for name in Embodiment.GROUPS:
+        joints = embodiment.group(name).joints
+        values = getattr(command, name)
+        if values.shape != (len(joints),):
+            message = f"{name} has {values.size} values, {len(joints)} expected"
+            return held("wrong_size", message, name)
+        finite = np.isfinite(values)
+        if not np.all(finite):
+            joint = joints[int(np.argmin(finite))]
+            return held("not_a_number", f"{joint} is commanded to NaN or infinity", joint)
+    rest = (*command.base_velocity, command.left_gripper, command.right_gripper)
+    if len(rest) != 5 or not np.all(np.isfinite(rest)):
+        return held("not_a_number", "base or gripper is commanded to NaN or infinity", "base")
+    return None
+
+
+def untimely(
+    command: WholeBodyCommand, received_s: float, now_s: float, config: SafetyConfig
+) -> SafetyEvent | None:
+    """Why a command must not be followed now: too old, or of another clock."""
+    age_s = now_s - min(received_s, command.stamp_s)
+    if age_s > config.command_timeout_s:
+        return held(
+            "command_stale", f"last {command.source} command is {age_s:.2f} s old; holding still"
+        )
+    ahead_s = command.stamp_s - now_s
+    if ahead_s > config.future_stamp_s:
+        return held(
+            "command_from_future",
+            f"command is stamped {ahead_s:.2f} s ahead; set the clocks alike",
+        )
+    return None
+
+
+class FeedbackWatch:
+    """Whether the robot's measurements are of now."""
+
+    def __init__(self, timeout_s: float, future_s: float) -> None:
+        self._timeout_s, self._future_s = timeout_s, future_s
+
+    def check(self, now_s: float, state: WholeBodyState | None) -> SafetyEvent | None:
+        """An event while feedback is missing, old, or stamped by another clock."""
+        if state is None:
+            return held(
+                "feedback_stale", "no feedback from the robot yet; is it (or r1_sim) running?"
+            )
+        age_s = now_s - state.stamp_s
+        if age_s > self._timeout_s:
+            return held(
+                "feedback_stale",
+                f"feedback is {age_s:.2f} s old; check the robot's drivers and network",
+            )
+        # Else a clock that was set back would let frozen feedback pass for fresh.
+        if age_s < -self._future_s:
+            return held(
+                "feedback_from_future",
+                f"feedback is stamped {-age_s:.2f} s ahead; set the clocks of robot and"
+                " workstation alike",
+            )
+        return None
+
+
+class ClockWatch:
+    """Step lengths from a clock that may be set at any time.
+
+    Args:
+        nominal_s: length taken for a step over which the clock was set back.
+        longest_s: a longer step (a stalled process) counts as this long, so that nothing jumps.
+        settle_s: how long a set-back clock is told of.
+    """
+
+    def __init__(self, nominal_s: float, longest_s: float, settle_s: float) -> None:
+        self._nominal_s, self._longest_s, self._settle_s = nominal_s, longest_s, settle_s
+        self._last_s = -np.inf
+        self._unsettled_s = 0.0
+        self._message = ""
+
+    def start(self, now_s: float) -> None:
+        """Measure from now on."""
+        self._last_s, self._unsettled_s = now_s, 0.0
+
+    def step(self, now_s: float) -> tuple[float, bool]:
+        """Length of the step that ends now, never negative, and whether the clock was set back."""
+        passed_s = now_s - self._last_s
+        self._last_s = now_s
+        back = passed_s < 0.0
+        if back:
+            self._message = f"the clock was set back by {-passed_s:.2f} s; holding still"
+            self._unsettled_s = self._settle_s
+            passed_s = self._nominal_s
+        passed_s = min(passed_s, self._longest_s)
+        self._unsettled_s = max(0.0, self._unsettled_s - passed_s) if not back else self._settle_s
+        return passed_s, back
+
+    def event(self) -> SafetyEvent | None:
+        """An event until the clock has settled."""
+        return held("clock_jump", self._message) if self._unsettled_s > 0.0 else None

@@ -1,0 +1,150 @@
+"""The commanded posture: what was sent last, and how it may go on from there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from brs_hardware.embodiment import Embodiment
+from brs_hardware.motion import JointMotion, limit_change
+from brs_hardware.safety.verdict import SafetyEvent, Severity
+from brs_hardware.types import WholeBodyCommand, WholeBodyState
+
+
+class CommandedMotion:
+    """Torso, arms, grippers and base as commanded, moved on within all limits.
+
+    Joints are kept in one row: torso, left arm, right arm.
+
+    Args:
+        embodiment: limits of every joint.
+    """
+
+    def __init__(self, embodiment: Embodiment) -> None:
+        self.embodiment = embodiment
+        groups = [embodiment.group(name) for name in Embodiment.GROUPS]
+        ends = np.cumsum([len(group.joints) for group in groups])
+        starts = ends - [len(group.joints) for group in groups]
+        self._rows = {
+            name: slice(start, end)
+            for name, start, end in zip(Embodiment.GROUPS, starts, ends, strict=True)
+        }
+        self._names = [joint for group in groups for joint in group.joints]
+        self._lower = np.concatenate([group.lower for group in groups])
+        self._upper = np.concatenate([group.upper for group in groups])
+        self.max_acceleration = np.concatenate([group.max_acceleration for group in groups])
+        self._joints = JointMotion(
+            np.concatenate([group.max_velocity for group in groups]),
+            self.max_acceleration,
+            np.concatenate([group.max_jerk for group in groups]),
+        )
+        self.base_velocity = np.zeros(3)
+        self.grippers = dict.fromkeys(Embodiment.GRIPPERS, 0.0)
+
+    @property
+    def position(self) -> np.ndarray:
+        """(n,) commanded joint positions [rad]."""
+        return self._joints.position
+
+    @property
+    def velocity(self) -> np.ndarray:
+        """(n,) commanded joint velocities [rad/s]."""
+        return self._joints.velocity
+
+    def row(self, groups: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(n,) joints from values by group."""
+        return np.concatenate([groups[name] for name in Embodiment.GROUPS])
+
+    def groups(self, row: np.ndarray) -> dict[str, np.ndarray]:
+        """Values by group from (n,) joints."""
+        return {name: row[span] for name, span in self._rows.items()}
+
+    def outside(self, state: WholeBodyState) -> tuple[str, float]:
+        """The joint measured farthest beyond its limits, and how far [rad]."""
+        measured = self.row({name: getattr(state, name).position for name in self._rows})
+        beyond = np.maximum(self._lower - measured, measured - self._upper)
+        worst = int(np.argmax(beyond))
+        return self._names[worst], float(max(beyond[worst], 0.0))
+
+    def settle(self, state: WholeBodyState) -> None:
+        """Start from rest where the robot is measured."""
+        measured = self.row({name: getattr(state, name).position for name in self._rows})
+        self._joints.settle(np.clip(measured, self._lower, self._upper))
+        self.base_velocity = np.zeros(3)
+        self.grippers = {name: getattr(state, name) for name in Embodiment.GRIPPERS}
+
+    def toward(self, target: np.ndarray, dt_s: float) -> tuple[np.ndarray, SafetyEvent | None]:
+        """(n,) joints after one step toward `target` (n,), and what the limits changed of it."""
+        inside = np.clip(target, self._lower, self._upper)
+        beyond = np.abs(target - inside)
+        worst = int(np.argmax(beyond))
+        event = None
+        if beyond[worst] > 1e-3:
+            joint = self._names[worst]
+            event = SafetyEvent(
+                "joint_limit",
+                Severity.LIMITED,
+                joint,
+                f"{joint} asked {beyond[worst]:.2f} rad beyond its limit; stopped there",
+            )
+        return self._joints.toward(inside, dt_s), event
+
+    def brake(self, dt_s: float) -> np.ndarray:
+        """(n,) joints after one step of coming to rest; the base stands at once."""
+        self.base_velocity = np.zeros(3)
+        return self._joints.brake(dt_s)
+
+    def restrict(self, position: np.ndarray, before: np.ndarray, dt_s: float) -> None:
+        """Take (n,) joints that a later rule chose in place of the step from `before`."""
+        self._joints.restrict(np.clip(position, self._lower, self._upper), before, dt_s)
+
+    def drive(
+        self, wanted: np.ndarray, scale: float, max_acceleration: np.ndarray, dt_s: float
+    ) -> SafetyEvent | None:
+        """Move the base velocity (3,) toward what is wanted.
+
+        Args:
+            wanted: (3,) vx, vy [m/s], wz [rad/s].
+            scale: 0..1, share of the greatest velocity that the posture allows.
+            max_acceleration: (3,) at most, what the posture allows.
+            dt_s: since the last step [s].
+        """
+        base = self.embodiment.base
+        fastest = base.max_velocity * scale
+        still = np.where(np.abs(wanted) < base.deadband, 0.0, wanted)
+        inside = np.clip(still, -fastest, fastest)
+        self.base_velocity = limit_change(
+            self.base_velocity, inside, np.minimum(base.max_acceleration, max_acceleration), dt_s
+        )
+        if np.all(np.abs(still) <= fastest * 1.001):
+            return None
+        why = "" if scale == 1.0 else f" ({scale:.0%} for this posture)"
+        return SafetyEvent(
+            "base_velocity",
+            Severity.LIMITED,
+            "base",
+            f"base asked for {np.round(wanted, 2).tolist()}; "
+            f"limited to {np.round(fastest, 2).tolist()}{why}",
+        )
+
+    def grip(self, target: WholeBodyCommand, dt_s: float) -> None:
+        """Move the grippers toward a command, at most at their speed."""
+        for name, now in self.grippers.items():
+            reach = self.embodiment.gripper(name).max_speed * dt_s
+            wanted = min(max(getattr(target, name), 0.0), 1.0)
+            self.grippers[name] = float(min(max(wanted, now - reach), now + reach))
+
+    def command(self, stamp_s: float, source: str) -> WholeBodyCommand:
+        """All of it as one command."""
+        joints = self.groups(self.position.copy())
+        return WholeBodyCommand(
+            stamp_s=stamp_s,
+            base_velocity=self.base_velocity.copy(),
+            torso=joints["torso"],
+            left_arm=joints["left_arm"],
+            right_arm=joints["right_arm"],
+            left_gripper=self.grippers["left_gripper"],
+            right_gripper=self.grippers["right_gripper"],
+            source=source,
+        )

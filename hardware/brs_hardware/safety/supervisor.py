@@ -1,0 +1,283 @@
+"""The supervisor: modes, sources, and the order of the rules between a command and the robot.
+
+It takes the newest command of the selected source and answers with what may be sent. When in
+doubt the robot holds still: arms and torso brake to a stop within their acceleration and jerk
+limits, the base gets zero velocity at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from brs_hardware.embodiment import Embodiment
+from brs_hardware.safety.contact import BaseWatch, ContactWatch
+from brs_hardware.safety.inputs import ClockWatch, FeedbackWatch, malformed, untimely
+from brs_hardware.safety.limits import CommandedMotion
+from brs_hardware.safety.verdict import (
+    SOURCES,
+    Mode,
+    SafetyConfig,
+    SafetyEvent,
+    SafetyVerdict,
+    Severity,
+)
+from brs_hardware.types import WholeBodyCommand, WholeBodyState
+
+NOMINAL_STEP_S = 0.01
+# A step longer than this (a stalled process) counts as this long, so that motion cannot jump.
+LONGEST_STEP_S = 0.05
+
+
+class PostureGuard(Protocol):
+    """Keeps one step of the joints away from harm; see brs_hardware.collision and .stability."""
+
+    def limit(
+        self,
+        position: dict[str, np.ndarray],
+        velocity: dict[str, np.ndarray],
+        wanted: dict[str, np.ndarray],
+        dt_s: float,
+        base_pose: np.ndarray,
+    ) -> tuple[dict[str, np.ndarray], tuple[SafetyEvent, ...]]:
+        """The posture to send instead of `wanted`, and why."""
+
+
+class BaseGuard(Protocol):
+    """What a posture allows the base; see brs_hardware.stability."""
+
+    def base_speed_scale(self, joints: Mapping[str, np.ndarray]) -> float:
+        """0..1, share of the greatest base velocity."""
+
+    def max_base_acceleration(self, joints: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(3,) greatest base acceleration [m/s^2, m/s^2, rad/s^2]."""
+
+
+class SafetySupervisor:
+    """Modes, source selection and the rules between a command and the robot.
+
+    Not thread-safe; the node calls it from its one executor thread.
+
+    Args:
+        embodiment: the robot.
+        config: thresholds.
+        guards: rules on the next posture, asked in this order.
+        base_guard: what the posture allows the base; None allows all.
+    """
+
+    def __init__(
+        self,
+        embodiment: Embodiment,
+        config: SafetyConfig | None = None,
+        guards: tuple[PostureGuard, ...] = (),
+        base_guard: BaseGuard | None = None,
+    ) -> None:
+        self.embodiment = embodiment
+        self.config = config or SafetyConfig()
+        self.mode = Mode.DISARMED
+        self.source = "teleop"
+        self.estop_reason = ""
+        self.faults: dict[str, str] = {}  # rule -> message; any fault holds the robot
+        self._guards, self._base_guard = guards, base_guard
+        self._motion = CommandedMotion(embodiment)
+        self._commanding = False  # armed, or brought to rest by an e-stop
+        self._feedback = FeedbackWatch(embodiment.feedback_timeout_s, self.config.future_stamp_s)
+        self._clock = ClockWatch(NOMINAL_STEP_S, LONGEST_STEP_S, self.config.clock_settle_s)
+        self._contact_watch = ContactWatch(embodiment, self.config)
+        self._base_watch = BaseWatch(self.config)
+        self._contact: SafetyEvent | None = None  # latched until the person lets go
+        self._contact_at = np.zeros(0)  # (n,) measured joints when it was found
+        self._unled_s = 0.0  # how long no command has been acceptable
+        self._command: WholeBodyCommand | None = None
+        self._received_s = -np.inf
+
+    # -- what a person decides -------------------------------------------------------------
+
+    def arm(self, now_s: float, state: WholeBodyState | None) -> str:
+        """Arm from rest at the measured pose. Returns "" or why it is refused."""
+        if self.mode is Mode.ESTOP:
+            return f"e-stop is latched ({self.estop_reason}); clear it first (robot/clear_estop)"
+        if self.faults:
+            return next(iter(self.faults.values()))
+        stale = self._feedback.check(now_s, state)
+        if stale or state is None:
+            return stale.message if stale else "no feedback from the robot yet"
+        joint, beyond_rad = self._motion.outside(state)
+        if beyond_rad > self.config.outside_limit_rad:
+            return (
+                f"{joint} is measured {beyond_rad:.2f} rad beyond its limit; bring it inside"
+                " with the vendor's tool"
+            )
+        if self.mode is not Mode.ARMED:
+            self._settle(now_s, state)
+            self.mode = Mode.ARMED
+        elif self._contact:
+            self._settle(now_s, state)
+        return ""
+
+    def disarm(self) -> None:
+        """Stop following; an e-stop stays latched."""
+        if self.mode is Mode.ARMED:
+            self.mode, self._commanding = Mode.DISARMED, False
+        self._command = None
+
+    def estop(self, reason: str) -> None:
+        """Latch the soft emergency stop."""
+        if self.mode is not Mode.ESTOP:
+            self.mode, self.estop_reason = Mode.ESTOP, reason
+        self._command = None
+
+    def clear_estop(self) -> None:
+        """Unlatch by a person's act; the robot is left disarmed."""
+        if self.mode is Mode.ESTOP:
+            self.mode, self.estop_reason, self._commanding = Mode.DISARMED, "", False
+
+    def select_source(self, source: str) -> str:
+        """Choose whose commands count. Returns "" or why it is refused."""
+        if source not in SOURCES:
+            return f"unknown source '{source}'; one of {', '.join(SOURCES)}"
+        if source != self.source:
+            self.source, self._command = source, None
+        return ""
+
+    # -- commands and time -----------------------------------------------------------------
+
+    def offer(self, now_s: float, command: WholeBodyCommand) -> bool:
+        """Take a command if its source is selected, or may take over. Returns whether it was."""
+        if command.source != self.source:
+            if command.source != "teleop" or not self.config.takeover:
+                return False
+            if malformed(command, self.embodiment) or untimely(command, now_s, now_s, self.config):
+                return False
+            self.select_source("teleop")
+        self._command, self._received_s = command, now_s
+        return True
+
+    def command_age_s(self, now_s: float) -> float:
+        """Time since the newest command of the selected source came; -1 if none did."""
+        return now_s - self._received_s if self._command is not None else -1.0
+
+    def step(self, now_s: float, state: WholeBodyState | None) -> SafetyVerdict:
+        """Decide what goes to the robot now.
+
+        Args:
+            now_s: the node's clock [s].
+            state: newest measurement, None before the first.
+        """
+        dt_s, set_back = self._clock.step(now_s)
+        if set_back:
+            self._command = None
+        events = [
+            SafetyEvent(rule, Severity.HELD, "", message) for rule, message in self.faults.items()
+        ]
+        if self.mode is Mode.ESTOP:
+            reason = f"e-stop latched: {self.estop_reason}"
+            events.append(SafetyEvent("estop", Severity.HELD, "", reason))
+        events += filter(None, [self._clock.event(), self._feedback.check(now_s, state)])
+        target, refused = self._acceptable(now_s)
+        if not self._commanding:
+            return SafetyVerdict(None, True, tuple(events))
+        if refused:
+            events.append(refused)
+        self._unled_s = 0.0 if target else self._unled_s + dt_s
+        if dt_s > 0.0:
+            events += self._contacts(dt_s, state)
+        still = target is None or any(event.severity is Severity.HELD for event in events)
+        if dt_s > 0.0:
+            base_pose = state.base_pose if state else np.zeros(3)
+            events += self._move(None if still else target, dt_s, base_pose)
+        stamp_s = now_s if still or target is None else target.stamp_s
+        return SafetyVerdict(self._motion.command(stamp_s, self.source), still, tuple(events))
+
+    # -- rules -----------------------------------------------------------------------------
+
+    def _acceptable(self, now_s: float) -> tuple[WholeBodyCommand | None, SafetyEvent | None]:
+        """The command to follow, or why there is none."""
+        command = self._command
+        if command is None:
+            if self.mode is Mode.ESTOP:
+                return None, None
+            waiting = f"waiting for commands from {self.source}"
+            return None, SafetyEvent("no_command", Severity.INFO, "", waiting)
+        refused = untimely(command, self._received_s, now_s, self.config) or malformed(
+            command, self.embodiment
+        )
+        return (None, refused) if refused else (command, None)
+
+    def _contacts(self, dt_s: float, state: WholeBodyState | None) -> list[SafetyEvent]:
+        """Latches contact until the person lets go, or arms anew where no person leads."""
+        if state is None:
+            return []
+        motion = self._motion
+        if self._contact:
+            if self.source == "teleop" and self._unled_s > self.config.release_s:
+                self._contact = None
+                self._contact_watch.reset()
+        elif met := self._contact_watch.step(dt_s, motion.position, motion.velocity, state):
+            again = "let go" if self.source == "teleop" else "arm the robot"
+            self._contact = SafetyEvent(
+                met.rule, met.severity, met.part, f"{met.message}; {again} to go on"
+            )
+            self._contact_at = motion.row(
+                {name: getattr(state, name).position for name in Embodiment.GROUPS}
+            )
+        disobeys = self._base_watch.step(dt_s, motion.base_velocity, state)
+        return [event for event in (self._contact, disobeys) if event]
+
+    def _move(
+        self, target: WholeBodyCommand | None, dt_s: float, base_pose: np.ndarray
+    ) -> list[SafetyEvent]:
+        """Move the commanded posture on by one step: toward the target, or to rest."""
+        motion = self._motion
+        events: list[SafetyEvent] = []
+        before, speed = motion.position, motion.velocity
+        if target is not None:
+            wanted = motion.row({name: getattr(target, name) for name in Embodiment.GROUPS})
+            _, event = motion.toward(wanted, dt_s)
+            events += [event] if event else []
+            motion.grip(target, dt_s)
+        elif self._contact:
+            # Give way to where the robot was stopped, instead of pressing on.
+            motion.base_velocity = np.zeros(3)
+            motion.toward(self._contact_at, dt_s)
+        else:
+            motion.brake(dt_s)
+        events += self._guard(before, speed, dt_s, base_pose)
+        if target is not None:
+            joints = motion.groups(motion.position)
+            scale, fastest = 1.0, self.embodiment.base.max_acceleration
+            if self._base_guard is not None:
+                scale = self._base_guard.base_speed_scale(joints)
+                fastest = self._base_guard.max_base_acceleration(joints)
+            event = motion.drive(target.base_velocity, scale, fastest, dt_s)
+            events += [event] if event else []
+        return events
+
+    def _guard(
+        self, before: np.ndarray, speed: np.ndarray, dt_s: float, base_pose: np.ndarray
+    ) -> list[SafetyEvent]:
+        motion = self._motion
+        events: list[SafetyEvent] = []
+        for guard in self._guards:
+            allowed, why = guard.limit(
+                motion.groups(before),
+                motion.groups(speed),
+                motion.groups(motion.position),
+                dt_s,
+                base_pose,
+            )
+            if why:
+                motion.restrict(motion.row(allowed), before, dt_s)
+                events += why
+        return events
+
+    def _settle(self, now_s: float, state: WholeBodyState) -> None:
+        """Start from rest at the measured pose."""
+        self._motion.settle(state)
+        self._contact_watch.reset()
+        self._contact, self._unled_s, self._commanding = None, 0.0, True
+        self._base_watch.moving_s = 0.0
+        self._command = None
+        self._clock.start(now_s)

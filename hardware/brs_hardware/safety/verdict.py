@@ -1,0 +1,69 @@
+"""The words of the safety supervisor: modes, events, verdicts, thresholds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from brs_hardware.types import WholeBodyCommand
+
+SOURCES = ("teleop", "policy", "replay")
+
+
+class Mode(IntEnum):
+    """Same values as brs_interfaces/SafetyState."""
+
+    DISARMED = 0
+    ARMED = 1
+    ESTOP = 2
+
+
+class Severity(IntEnum):
+    """Same values as brs_interfaces/SafetyEvent."""
+
+    INFO = 0
+    LIMITED = 1
+    HELD = 2
+
+
+@dataclass(frozen=True)
+class SafetyEvent:
+    """What one rule changed or refused, and why."""
+
+    rule: str
+    severity: Severity
+    part: str  # joint or part concerned; empty for the whole robot
+    message: str
+
+
+@dataclass(frozen=True)
+class SafetyVerdict:
+    """What to send now. `command` is None while disarmed: then nothing may move."""
+
+    command: WholeBodyCommand | None
+    holding: bool
+    events: tuple[SafetyEvent, ...]
+
+
+@dataclass(frozen=True)
+class SafetyConfig:
+    """Thresholds of the supervisor; config/safety/*.yaml."""
+
+    command_timeout_s: float = 0.08  # base must stand within 100 ms of the last good command
+    future_stamp_s: float = 0.05  # stamps further ahead than this come from another clock
+    clock_settle_s: float = 0.5  # stillness after the clock was set back
+    # A joint that lags its command by more than `tracking_limit_rad`, plus `tracking_lag_s` of
+    # its speed, for `contact_time_s` has met something. So has one that pushes with more than
+    # `effort_share` of its greatest effort.
+    tracking_limit_rad: float = 0.25
+    tracking_lag_s: float = 0.15
+    effort_share: float = 0.95
+    contact_time_s: float = 0.25
+    release_s: float = 0.3  # without commands this long, a person has let go
+    outside_limit_rad: float = 0.05  # a joint measured beyond its limits by more is not armed
+    # A base told to stand that still moves faster than this after `base_obeys_s` disobeys.
+    base_still_m_s: float = 0.15
+    base_still_rad_s: float = 0.25
+    base_obeys_s: float = 1.0
+    # Teleoperation commands take over from any other source at once.
+    takeover: bool = True
