@@ -136,6 +136,12 @@ class EmulatedJoyLo:
         """Hold exactly these buttons. Raises ValueError for one that side does not have."""
         self.joycons[side].set_buttons(held)
 
+    def power_cycle(self) -> None:
+        """The motors' supply goes off and on: turn counts and RAM are lost, EEPROM is kept."""
+        with self._running().changing() as chain:
+            for motor in chain.motors:
+                motor.reboot()
+
     def unplug_bus(self) -> None:
         """The motors' adapter is pulled out."""
         self._running().unplug()
