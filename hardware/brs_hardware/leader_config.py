@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,11 +58,14 @@ class StickConfig:
     centre: np.ndarray  # (2,)
     lower: np.ndarray  # (2,) raw value at full left, full down
     upper: np.ndarray  # (2,) raw value at full right, full up
+    rest: float = 0.0  # deflection that a stick left alone shows; widens the dead zone
 
     def __post_init__(self) -> None:
         for name in ("centre", "lower", "upper"):
             if getattr(self, name).shape != (2,):
                 raise ValueError(f"'{name}' needs 2 numbers, horizontal and vertical")
+        if not 0.0 <= self.rest < 1.0:
+            raise ValueError("'rest' must be at least 0 and below 1")
         if not (np.all(self.lower < self.centre) and np.all(self.centre < self.upper)):
             raise ValueError("a stick needs lower < centre < upper")
 
@@ -71,7 +76,8 @@ class JoyConConfig:
 
     serial: str | None = None  # Bluetooth address; None takes the first of its side
     socket: str | None = None  # path of an emulated controller; None is a real one
-    stick: StickConfig | None = None  # None takes the calibration in the controller's flash
+    # None takes what `brs calibrate joycon` stored, else the calibration in the flash.
+    stick: StickConfig | None = None
     dead_zone: float = 0.2  # of full deflection; output starts from 0 at its edge
     # Reports come at 66 Hz; a Bluetooth hiccup lasts tens of ms.
     silent_after_s: float = 0.2
@@ -79,6 +85,39 @@ class JoyConConfig:
     def __post_init__(self) -> None:
         if not 0.0 <= self.dead_zone < 1.0:
             raise ValueError("'dead_zone' must be at least 0 and below 1")
+
+
+@dataclass(frozen=True)
+class CalibrationPose:
+    """A pose of both arms that a person can hold by eye, in the robot's joint convention."""
+
+    name: str
+    hold: str  # how to hold it, told to the person
+    picture: str  # of characters
+    left: np.ndarray  # (n,) [rad]
+    right: np.ndarray  # (n,) [rad]
+
+
+@dataclass(frozen=True)
+class CalibrationConfig:
+    """How the leader is calibrated: two poses that tell sign and zero of every joint."""
+
+    poses: tuple[CalibrationPose, CalibrationPose]
+    samples: int = 50  # of one pose
+    still_rad: float = 0.02  # by which a joint may move while one pose is sampled
+    pose_tolerance_rad: float = 0.2  # by which the movement between the poses may be off
+    range_margin_rad: float = 0.2  # beyond the robot's joint range where a joint may still be
+    drift_tolerance_rad: float = 0.15  # by which a pose held by hand may be off in a check
+
+    def __post_init__(self) -> None:
+        first, second = self.poses
+        move = np.concatenate([second.left - first.left, second.right - first.right])
+        least, most = 2.0 * self.pose_tolerance_rad, np.pi - self.pose_tolerance_rad
+        if np.any((np.abs(move) < least) | (np.abs(move) > most)):
+            raise ValueError(
+                f"between the two poses every joint must move by {np.degrees(least):.0f} to"
+                f" {np.degrees(most):.0f} degrees, else its sign is not certain"
+            )
 
 
 @dataclass(frozen=True)
@@ -97,17 +136,43 @@ class JoyLoConfig:
     hold_current_ma: int = 400  # of motors that hold a goal; a hand overcomes it
     reply_timeout_s: float = 0.02  # above the adapter's latency
     max_failures: int = 4  # bus errors in a row that stop the leader
+    calibration: CalibrationConfig | None = None  # None: bound to `neutral` at every start
 
     def __post_init__(self) -> None:
+        for pose in self.calibration.poses if self.calibration else ():
+            counts = len(pose.left), len(pose.right)
+            if counts != (len(self.left.joints), len(self.right.joints)):
+                raise ValueError(f"pose '{pose.name}' needs a number for each joint of the arms")
         motors = (*self.left.motors, *self.right.motors)
         doubled = {motor for motor in motors if motors.count(motor) > 1}
         if doubled:
             raise ValueError(f"motor ids {sorted(doubled)} are named twice")
 
-    @property
+    @cached_property
     def motors(self) -> tuple[int, ...]:
         """Ids of all motors, in rising order."""
         return tuple(sorted((*self.left.motors, *self.right.motors)))
+
+    @property
+    def joints(self) -> tuple[str, ...]:
+        """Names of all joints, left arm first."""
+        return (*self.left.joints, *self.right.joints)
+
+    @cached_property
+    def master_rows(self) -> np.ndarray:
+        """(joints,) place of each joint's master in `motors`."""
+        return np.array([self.motors.index(m) for m in (*self.left.masters, *self.right.masters)])
+
+    @cached_property
+    def pairs(self) -> dict[int, int]:
+        """Master id -> id of the motor geared to it."""
+        return self.left.slaves | self.right.slaves
+
+    @cached_property
+    def pair_rows(self) -> np.ndarray:
+        """(2, pairs) places of masters and of their slaves in `motors`."""
+        rows = [[self.motors.index(motor) for motor in pair] for pair in self.pairs.items()]
+        return np.array(rows, dtype=int).reshape(-1, 2).T
 
     @property
     def names(self) -> dict[int, str]:
@@ -146,7 +211,7 @@ def load_leader(name: str = "joylo", runtime: Path | None = None) -> JoyLoConfig
         raise ConfigError(
             f"unknown leader '{name}'", where=str(path), remedy=config.did_you_mean(name, known)
         )
-    loaded = config.load(JoyLoConfig, path)
+    loaded = config.build(JoyLoConfig, _merged(path), str(path))
     here = str(runtime or runtime_folder())
 
     def placed(joycon: JoyConConfig) -> JoyConConfig:
@@ -159,3 +224,12 @@ def load_leader(name: str = "joylo", runtime: Path | None = None) -> JoyLoConfig
         left_joycon=placed(loaded.left_joycon),
         right_joycon=placed(loaded.right_joycon),
     )
+
+
+def _merged(path: Path) -> Any:
+    """The file's keys over those of the leader that its key `like` names, if it has one."""
+    values = config.load_yaml(path)
+    if not isinstance(values, dict) or "like" not in values:
+        return values
+    other = path.with_name(f"{values['like']}.yaml")
+    return config.load_yaml(other) | {k: v for k, v in values.items() if k != "like"}

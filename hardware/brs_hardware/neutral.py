@@ -39,7 +39,7 @@ def restore_neutral(leader: JoyLo, path: Path) -> bool:
     """
     try:
         kept = json.loads(path.read_text())
-        token, ticks = int(kept["token"]), np.array(kept["ticks"], dtype=np.int64)
+        token, ticks = int(kept["token"]), np.array(kept["ticks"], dtype=float)
     except (FileNotFoundError, KeyError, ValueError, TypeError):
         return False
     masters = (*leader.config.left.masters, *leader.config.right.masters)
