@@ -107,6 +107,7 @@ class Embodiment:
 
     GROUPS = ("torso", "left_arm", "right_arm")
     GRIPPERS = ("left_gripper", "right_gripper")
+    PARTS = (*GROUPS, *GRIPPERS, "base")
 
     def __post_init__(self) -> None:
         self._check_vendor()
@@ -128,10 +129,10 @@ class Embodiment:
                 raise ValueError(
                     f"'feedback_counts' of '{name}': a count for each of {self.GROUPS}"
                 )
-        parts = (*self.GROUPS, *self.GRIPPERS, "base")
-        unknown = set(self.vendor.status_topics) - set(parts)
-        if unknown:
-            raise ValueError(f"'status_topics': {sorted(unknown)} are none of {parts}")
+        for what in ("status_topics", "listeners"):
+            unknown = set(getattr(self.vendor, what)) - set(self.PARTS)
+            if unknown:
+                raise ValueError(f"'{what}': {sorted(unknown)} are none of {self.PARTS}")
 
     def group(self, name: str) -> JointGroup:
         """The joint group `torso`, `left_arm` or `right_arm`."""

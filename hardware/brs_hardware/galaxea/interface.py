@@ -59,7 +59,7 @@ class VendorInterface:
     # The chassis controller idles unless somebody listens here.
     chassis_speed_topic: str = ""
     brake_value: bool = True  # what the brake topic carries to brake
-    # Topic as we publish it -> the vendor's node that must listen, for the bring-up check.
+    # Part -> the vendor's node that must listen to its command and how to start it.
     listeners: dict[str, str] = field(default_factory=dict)
     # Expected rate of each feedback topic [Hz], for the bring-up check.
     feedback_hz: float = 200.0

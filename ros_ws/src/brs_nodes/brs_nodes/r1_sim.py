@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 from brs_interfaces.msg import TaskState
 from brs_interfaces.srv import ResetTask
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import Twist, TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, Float32
 from visualization_msgs.msg import Marker, MarkerArray
 
 from brs_hardware.embodiment import load_embodiment
@@ -42,6 +42,8 @@ from brs_nodes.common import (
     run,
     set_priority,
 )
+from brs_nodes.sim_status import SimulatedStatus
+from brs_nodes.vendor import BASE_COMMAND_TYPES, GRIPPER_COMMAND_TYPES
 from brs_sim.cameras import CameraRenderer
 from brs_sim.tasks import TaskStatus
 from brs_sim.world import VendorFeedback, World
@@ -61,6 +63,10 @@ class Parameters:
     seed: int = parameter(0, "of the scene", 0, 2**31 - 1)
     realtime_factor: float = parameter(1.0, "simulated seconds a second", 0.01, 100.0)
     camera_hz: float = parameter(15.0, "rate of every camera; 0 switches them off", 0.0, 60.0)
+    # The following may be set while the node runs.
+    battery_percent: float = parameter(100.0, "charge that is reported", 0.0, 105.0)
+    fault: str = parameter("", "reported fault 'part:motor:code', e.g. left_arm:joint3:13")
+    remote_mode: int = parameter(5, "mode of the remote control that is reported", 0, 255)
 
 
 class R1SimNode(Node):
@@ -74,6 +80,9 @@ class R1SimNode(Node):
         self.publish_clock = bool(self.get_parameter("use_sim_time").value)
         self._open_feedback()
         self._open_commands()
+        self._status = SimulatedStatus(
+            self, self.robot.vendor, lambda: self._stamp_s(self.world.time_s)
+        )
         self.create_service(ResetTask, "sim/reset", self._on_reset)
         self.diagnostics = Diagnostics(self, self._summary)
         self._time_base_s = time.time() if not self.publish_clock else 0.0
@@ -123,16 +132,21 @@ class R1SimNode(Node):
 
     def _open_commands(self) -> None:
         robot = self.robot
+        gripper_type = GRIPPER_COMMAND_TYPES[robot.vendor.gripper_command]
+        base_type = BASE_COMMAND_TYPES[robot.vendor.base_command]
         self._inbox = Inbox(self)
         self._joints_in = {
             name: self._inbox.newest(JointState, robot.group(name).command_topic, NEWEST)
             for name in robot.GROUPS
         }
         self._grippers_in = {
-            name: self._inbox.newest(JointState, robot.gripper(name).command_topic, NEWEST)
+            name: self._inbox.newest(gripper_type, robot.gripper(name).command_topic, NEWEST)
             for name in robot.GRIPPERS
         }
-        self._base_in = self._inbox.newest(TwistStamped, robot.base.command_topic, NEWEST)
+        self._base_in = self._inbox.newest(base_type, robot.base.command_topic, NEWEST)
+        if topic := robot.vendor.acceleration_limit_topic:
+            # Listened to, as the vendor's controller does; the simulated base keeps its own limit.
+            self._inbox.newest(base_type, topic, NEWEST)
         self._brake_in = self._inbox.newest(Bool, robot.base.brake_topic, LATCHED)
 
     def _look_at_commands(self) -> None:
@@ -142,12 +156,13 @@ class R1SimNode(Node):
                 self._command(self.world.command_joints, name, np.array(message.position))
         for name, newest in self._grippers_in.items():
             if message := newest():
-                self._command(self.world.command_gripper, name, *message.position[:1])
-        if twist := self._base_in():
-            linear, angular = twist.twist.linear, twist.twist.angular
-            self._command(self.world.command_base, linear.x, linear.y, angular.z)
+                stroke = [message.data] if isinstance(message, Float32) else message.position[:1]
+                self._command(self.world.command_gripper, name, *stroke)
+        if message := self._base_in():
+            twist: Twist = message.twist if isinstance(message, TwistStamped) else message
+            self._command(self.world.command_base, twist.linear.x, twist.linear.y, twist.angular.z)
         if brake := self._brake_in():
-            self.world.brake(brake.data)
+            self.world.brake(brake.data == self.robot.vendor.brake_value)
 
     def _command(self, apply: Any, *values: Any) -> None:
         """Like the vendor's driver, a malformed command is dropped with a line in the log."""
@@ -202,16 +217,15 @@ class R1SimNode(Node):
         if self._clock_publisher:
             self._clock_publisher.publish(Clock(clock=conversions.to_time(stamp_s)))
         for name, publisher in self._joints.items():
-            state = feedback.joints[name]
-            publisher.publish(
-                conversions.joint_state(
-                    stamp_s,
-                    self.robot.group(name).joints,
-                    state.position,
-                    state.velocity,
-                    state.effort,
-                )
-            )
+            state, group = feedback.joints[name], self.robot.group(name)
+            names = self.robot.vendor.feedback_names.get(name, group.joints)
+            # Some drivers send more entries than there are joints.
+            spare = self.robot.vendor.feedback_counts.get(name, len(names)) - len(names)
+            values = [
+                np.pad(value, (0, spare)) if spare else value
+                for value in (state.position, state.velocity, state.effort)
+            ]
+            publisher.publish(conversions.joint_state(stamp_s, () if spare else names, *values))
         for name, publisher in self._grippers.items():
             gripper = feedback.grippers[name]
             stroke, speed, effort = (
@@ -219,8 +233,11 @@ class R1SimNode(Node):
                 for value in (gripper.stroke_mm, gripper.velocity, gripper.effort)
             )
             publisher.publish(conversions.joint_state(stamp_s, (name,), stroke, speed, effort))
-        # As the vendor does: vx, vy, wz first; we add the wheels' rolling speeds.
-        velocity = np.concatenate([feedback.base_velocity, feedback.wheel_speed])
+        if self.robot.vendor.base_feedback == "wheels":
+            rim_speed = feedback.wheel_speed * self.robot.base.wheel_radius
+            velocity = np.concatenate([rim_speed, np.zeros(3)])
+        else:  # vx, vy, wz first; we add the wheels' rolling speeds
+            velocity = np.concatenate([feedback.base_velocity, feedback.wheel_speed])
         self._chassis.publish(
             conversions.joint_state(stamp_s, ("chassis",), feedback.wheel_angle, velocity)
         )

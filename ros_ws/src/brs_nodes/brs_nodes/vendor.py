@@ -73,8 +73,7 @@ class VendorTopics:
         self._sources.append((odometry, self._take_odometry))
         if robot.vendor.chassis_speed_topic:
             # Only that somebody listens matters; what comes is dropped by its queue of one.
-            kind = BASE_COMMAND_TYPES[robot.vendor.base_command]
-            inbox.newest(kind, robot.vendor.chassis_speed_topic, NEWEST)
+            inbox.newest(TwistStamped, robot.vendor.chassis_speed_topic, NEWEST)
 
     def look(self) -> WholeBodyState | None:
         """Take the newest messages and assemble them; None until every part came.
