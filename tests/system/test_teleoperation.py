@@ -265,7 +265,8 @@ def test_unknown_parameter_and_unknown_robot_are_one_line(ros: Harness) -> None:
     for parameters, says in (
         ({"robott": "r1"}, "unknown parameter 'robott'"),
         ({"robot": "r9"}, "unknown robot 'r9'"),
-        ({"command_timeout_s": 99.0}, "command_timeout_s"),
+        ({"safety": "lax"}, "unknown safety set-up 'lax'"),
+        ({"source": "ghost"}, "unknown source 'ghost'"),
     ):
         node: Process = ros.start_node("robot", parameters)
         assert node.wait() == 1

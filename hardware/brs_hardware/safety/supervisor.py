@@ -14,7 +14,7 @@ import numpy as np
 
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.safety.contact import BaseWatch, ContactWatch
-from brs_hardware.safety.inputs import ClockWatch, FeedbackWatch, malformed, untimely
+from brs_hardware.safety.inputs import ClockWatch, FeedbackWatch, held, malformed, untimely
 from brs_hardware.safety.limits import CommandedMotion
 from brs_hardware.safety.verdict import (
     SOURCES,
@@ -80,6 +80,7 @@ class SafetySupervisor:
         self.source = "teleop"
         self.estop_reason = ""
         self.faults: dict[str, str] = {}  # rule -> message; any fault holds the robot
+        self.warnings: dict[str, str] = {}  # rule -> message; told, and nothing else
         self._guards, self._base_guard = guards, base_guard
         self._motion = CommandedMotion(embodiment)
         self._commanding = False  # armed, or brought to rest by an e-stop
@@ -169,12 +170,12 @@ class SafetySupervisor:
         dt_s, set_back = self._clock.step(now_s)
         if set_back:
             self._command = None
-        events = [
-            SafetyEvent(rule, Severity.HELD, "", message) for rule, message in self.faults.items()
+        events = [held(rule, message) for rule, message in self.faults.items()]
+        events += [
+            SafetyEvent(rule, Severity.INFO, "", line) for rule, line in self.warnings.items()
         ]
         if self.mode is Mode.ESTOP:
-            reason = f"e-stop latched: {self.estop_reason}"
-            events.append(SafetyEvent("estop", Severity.HELD, "", reason))
+            events.append(held("estop", f"e-stop latched: {self.estop_reason}"))
         events += filter(None, [self._clock.event(), self._feedback.check(now_s, state)])
         target, refused = self._acceptable(now_s)
         if not self._commanding:

@@ -114,6 +114,7 @@ class Inbox:
         # Spun by nobody. Names are resolved by the real node, so that remappings hold.
         self._holder = Node(
             f"{node.get_name()}_inbox",
+            context=node.context,
             namespace=node.get_namespace(),
             use_global_arguments=False,
             enable_rosout=False,
@@ -161,6 +162,11 @@ class Diagnostics:
         self._counts: dict[str, int] = {}
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._timer = node.create_timer(1.0, self._publish)
+
+    def close(self) -> None:
+        """Stop reporting."""
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)
 
     def count(self, what: str, by: int = 1) -> None:
         """Count something whose rate shall be shown."""

@@ -1,37 +1,36 @@
-"""Node `robot`: the only publisher of vendor command topics.
+"""Node `robot`: the only publisher of vendor command topics. A ROS 2 lifecycle node.
 
 Takes commands of the selected source, lets the safety supervisor decide, and sends the result at
 once. A tick at 100 Hz holds the robot still when commands stop and publishes `robot/state`.
+
+Lifecycle: unconfigured (nothing open), inactive (disarmed or e-stopped: measures, moves nothing),
+active (armed). `robot/arm` and the transitions of ROS 2 are two doors to the same room.
 """
 
 from __future__ import annotations
 
-import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from brs_interfaces import msg as brs_msg
 from brs_interfaces.srv import Arm, SelectSource
-from geometry_msgs.msg import TwistStamped
-from nav_msgs.msg import Odometry
-from rclpy.node import Node
-from sensor_msgs.msg import JointState
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from brs_hardware.embodiment import load_embodiment
-from brs_hardware.errors import ConfigError
-from brs_hardware.feedback import FeedbackAssembler
+from brs_hardware.errors import BrsError, ConfigError
 from brs_hardware.safety import (
     SOURCES,
     Mode,
-    SafetyConfig,
     SafetyEvent,
-    SafetySupervisor,
     SafetyVerdict,
+    Severity,
 )
-from brs_hardware.types import WholeBodyCommand, WholeBodyState
+from brs_hardware.safety.setup import load_safety, make_supervisor
+from brs_hardware.types import WholeBodyState
 from brs_nodes import conversions
 from brs_nodes.common import (
     COMMAND,
@@ -47,132 +46,152 @@ from brs_nodes.common import (
     parameter,
     run,
 )
+from brs_nodes.vendor import VendorTopics
 
 TICK_HZ = 100.0
 SAFETY_HZ = 10.0
+# Commands that come faster are kept, but not each is acted on.
+SHORTEST_STEP_S = 0.003
+# Of VendorTopics.problems(): these hold the robot, the others are told.
+HOLDING_PROBLEMS = {"motor_fault", "battery_critical"}
 
 
 @dataclass(frozen=True)
 class Parameters:
     robot: str = parameter("r1", "robot description in config/robots")
+    safety: str = parameter("default", "thresholds and keep-out boxes in config/safety")
     source: str = parameter("teleop", "whose commands count: teleop, policy or replay")
-    command_timeout_s: float = parameter(0.08, "commands older than this are stale", 0.02, 1.0)
+    autostart: bool = parameter(True, "configure at start; else wait for a lifecycle manager")
 
 
-class RobotNode(Node):
+class RobotNode(LifecycleNode):
     """Mux, supervisor and vendor topics. Starts disarmed; a person arms it."""
 
     def __init__(self) -> None:
         super().__init__("robot")
-        parameters = declare(self, Parameters)
+        self.parameters = declare(self, Parameters)
+        self._configured = False
+        self._refusal = ""  # why the last transition failed
+        if self.parameters.autostart:
+            # A user's error ends the process in one line, as in every other node.
+            self._configure()
+            self.trigger_configure()
+
+    # -- lifecycle -------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the robot and open all topics."""
+        try:
+            self._configure()
+        except BrsError as error:
+            self.get_logger().error(str(error))
+            return TransitionCallbackReturn.FAILURE
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Arm, or fail with the reason in the log."""
+        self._look_for_another_robot()
+        self._look()
+        self._refusal = self.supervisor.arm(now_s(self), self._state)
+        if self._refusal and self.vendor.missing():
+            self._refusal = f"no feedback on {', '.join(self.vendor.missing())}"
+        if self._refusal:
+            log(self, True, f"not armed: {self._refusal}")
+            return TransitionCallbackReturn.FAILURE
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Disarm; a latched e-stop stays latched."""
+        self.supervisor.disarm()
+        self._step()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Close all topics; the robot is left standing."""
+        self._close_topics()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """As cleaning up, for good."""
+        self._close_topics()
+        return super().on_shutdown(state)
+
+    def _configure(self) -> None:
+        if self._configured:
+            return
+        parameters = self.parameters
         self.embodiment = load_embodiment(parameters.robot)
-        self.supervisor = SafetySupervisor(
-            self.embodiment, SafetyConfig(command_timeout_s=parameters.command_timeout_s)
-        )
-        problem = self.supervisor.select_source(parameters.source)
-        if problem:
+        self.supervisor = make_supervisor(self.embodiment, load_safety(parameters.safety))
+        if problem := self.supervisor.select_source(parameters.source):
             raise ConfigError(problem, where="parameter source")
-        self.feedback = FeedbackAssembler(self.embodiment)
         self._state: WholeBodyState | None = None
-        self._feedback_problem = ""
         self._events: dict[str, SafetyEvent] = {}
         self._safety_sent_s = self._stepped_s = self._commanded_s = 0.0
+        self._slowest_step_s = 0.0
         self._holding = True
         self._mode_sent: tuple[Mode, str, bool] | None = None
-        self._open_feedback()
-        self._open_commands()
-        self.create_timer(1.0 / TICK_HZ, self._tick)
-        self.create_timer(1.0, self._look_for_another_robot)
-        self.diagnostics = Diagnostics(self, self._summary)
-
-    # -- topics ----------------------------------------------------------------------------
-
-    def _open_feedback(self) -> None:
-        robot = self.embodiment
         self._inbox = Inbox(self)
-        self._joints_in = {
-            name: self._inbox.newest(JointState, robot.group(name).feedback_topic, NEWEST)
-            for name in robot.GROUPS
-        }
-        self._grippers_in = {
-            name: self._inbox.newest(JointState, robot.gripper(name).feedback_topic, NEWEST)
-            for name in robot.GRIPPERS
-        }
-        self._chassis_in = self._inbox.newest(JointState, robot.base.feedback_topic, NEWEST)
-        self._odometry_in = self._inbox.newest(Odometry, robot.base.odometry_topic, NEWEST)
+        self.vendor = VendorTopics(self, self.embodiment, self._inbox)
+        self._open()
+        self._configured = True
 
-    def _open_commands(self) -> None:
-        robot = self.embodiment
-        self._joint_publishers = {
-            name: self.create_publisher(JointState, robot.group(name).command_topic, COMMAND)
-            for name in robot.GROUPS
-        }
-        self._gripper_publishers = {
-            name: self.create_publisher(JointState, robot.gripper(name).command_topic, COMMAND)
-            for name in robot.GRIPPERS
-        }
-        self._base_publisher = self.create_publisher(
-            TwistStamped, robot.base.command_topic, COMMAND
-        )
-        self._brake_publisher = self.create_publisher(Bool, robot.base.brake_topic, LATCHED)
+    def _open(self) -> None:
         self._state_publisher = self.create_publisher(
             brs_msg.WholeBodyState, "robot/state", SENSOR
+        )
+        self._sent_publisher = self.create_publisher(
+            brs_msg.WholeBodyCommand, "robot/command", NEWEST
         )
         self._safety_publisher = self.create_publisher(
             brs_msg.SafetyState, "robot/safety", LATCHED
         )
-        for source in SOURCES:
+        self._subscriptions_open = [
             self.create_subscription(
                 brs_msg.WholeBodyCommand,
                 f"{source}/command",
                 lambda message, source=source: self._on_command(source, message),
                 COMMAND,
             )
-        self.create_subscription(Bool, "robot/estop_request", self._on_estop_request, COMMAND)
-        self.create_service(Arm, "robot/arm", self._on_arm)
-        self.create_service(SelectSource, "robot/select_source", self._on_select_source)
-        self.create_service(Trigger, "robot/estop", self._on_estop)
-        self.create_service(Trigger, "robot/clear_estop", self._on_clear_estop)
+            for source in SOURCES
+        ]
+        self._subscriptions_open.append(
+            self.create_subscription(Bool, "robot/estop_request", self._on_estop_request, COMMAND)
+        )
+        self._services_open = [
+            self.create_service(Arm, "robot/arm", self._on_arm),
+            self.create_service(SelectSource, "robot/select_source", self._on_select_source),
+            self.create_service(Trigger, "robot/estop", self._on_estop),
+            self.create_service(Trigger, "robot/clear_estop", self._on_clear_estop),
+        ]
+        self._timers_open = [
+            self.create_timer(1.0 / TICK_HZ, self._tick),
+            self.create_timer(1.0 / SAFETY_HZ, self._look_at_hardware),
+            self.create_timer(1.0, self._look_for_another_robot),
+        ]
+        self.diagnostics = Diagnostics(self, self._summary)
 
-    # -- feedback --------------------------------------------------------------------------
+    def _close_topics(self) -> None:
+        """Leave the base standing and give up everything that `_configure` opened."""
+        if not self._configured:
+            return
+        self._configured = False
+        self.supervisor.disarm()
+        self.vendor.send_base(now_s(self), np.zeros(3))
+        for timer in self._timers_open:
+            self.destroy_timer(timer)
+        for service in self._services_open:
+            self.destroy_service(service)
+        for subscription in self._subscriptions_open:
+            self.destroy_subscription(subscription)
+        for publisher in (self._state_publisher, self._sent_publisher, self._safety_publisher):
+            self.destroy_publisher(publisher)
+        self.diagnostics.close()
+        self.vendor.close()
+        self._inbox.close()
 
-    def _look_at_feedback(self) -> None:
-        """Assemble the state from the newest message of each feedback topic."""
-        for group, newest in self._joints_in.items():
-            if message := newest():
-                self._take_feedback(
-                    self.feedback.joints,
-                    group,
-                    conversions.to_seconds(message.header.stamp),
-                    message.name,
-                    np.array(message.position),
-                    np.array(message.velocity),
-                    np.array(message.effort),
-                )
-        for name, newest in self._grippers_in.items():
-            if message := newest():
-                stroke_mm = message.position[0] if message.position else math.nan
-                stamp_s = conversions.to_seconds(message.header.stamp)
-                self._take_feedback(self.feedback.gripper, name, stamp_s, stroke_mm)
-        if message := self._chassis_in():
-            stamp_s = conversions.to_seconds(message.header.stamp)
-            velocity = np.full(3, np.nan)
-            velocity[: len(message.velocity)] = message.velocity[:3]
-            self._take_feedback(self.feedback.base_velocity, stamp_s, velocity)
-        if odometry := self._odometry_in():
-            pose = odometry.pose.pose
-            yaw = 2.0 * math.atan2(pose.orientation.z, pose.orientation.w)
-            self.feedback.base_pose(np.array([pose.position.x, pose.position.y, yaw]))
-        self._state = self.feedback.state()
-
-    def _take_feedback(self, take: Any, *values: Any) -> None:
-        """Malformed feedback counts as none; the first of a kind is logged."""
-        try:
-            take(*values)
-        except ConfigError as error:
-            if str(error) != self._feedback_problem:
-                self._feedback_problem = str(error)
-                self.get_logger().error(f"feedback refused: {error}")
+    def close(self) -> None:
+        """Leave the base standing."""
+        self._close_topics()
 
     # -- commands --------------------------------------------------------------------------
 
@@ -184,51 +203,57 @@ class RobotNode(Node):
                 throttle_duration_sec=1.0,
             )
             return
-        if self.supervisor.offer(now_s(self), command):
-            self._step()
-            self._commanded_s = self._stepped_s
-            # After the command is out, not before: and then the tick need not do it.
-            self._publish_state()
-            self.diagnostics.count("commands")
+        now = now_s(self)
+        led = self.supervisor.source
+        if not self.supervisor.offer(now, command):
+            return
+        self.diagnostics.count("commands")
+        if self.supervisor.source != led:
+            self.get_logger().warning(f"{source} has taken over from {led}")
+        if 0.0 <= now - self._stepped_s < SHORTEST_STEP_S:
+            return  # a flood; the tick or a later one acts on the newest
+        self._step()
+        self._commanded_s = self._stepped_s
+        # After the command is out, not before: and then the tick need not do it.
+        self._publish_state()
 
     def _tick(self) -> None:
         """Act where no command has just done so."""
-        if now_s(self) - self._commanded_s > 1.5 / TICK_HZ:
+        if not 0.0 <= now_s(self) - self._commanded_s < 1.5 / TICK_HZ:
             self._publish_state()
             self._step()
 
+    def _look(self) -> None:
+        self._state = self.vendor.look()
+
     def _publish_state(self) -> None:
-        self._look_at_feedback()
+        self._look()
         if self._state is not None:
             self._state_publisher.publish(conversions.state_to_message(self._state))
 
     def _step(self) -> None:
         self._stepped_s = now_s(self)
+        started_s = time.perf_counter()
         verdict = self.supervisor.step(self._stepped_s, self._state)
+        self._slowest_step_s = max(self._slowest_step_s, time.perf_counter() - started_s)
         if verdict.command is not None:
-            self._send(verdict.command)
+            self.vendor.send(verdict.command)
+            self._sent_publisher.publish(conversions.command_to_message(verdict.command))
         elif not self._holding:
-            self._send_base(self._stepped_s, np.zeros(3))
+            self.vendor.send_base(self._stepped_s, np.zeros(3))
         self._report(verdict)
 
-    def _send(self, command: WholeBodyCommand) -> None:
-        """Vendor messages carry the stamp of what caused them, so that latency can be measured."""
-        robot, stamp_s = self.embodiment, command.stamp_s
-        for name, publisher in self._joint_publishers.items():
-            publisher.publish(
-                conversions.joint_state(stamp_s, robot.group(name).joints, getattr(command, name))
-            )
-        for name, publisher in self._gripper_publishers.items():
-            stroke_mm = robot.gripper(name).to_stroke_mm(getattr(command, name))
-            publisher.publish(conversions.joint_state(stamp_s, (name,), np.array([stroke_mm])))
-        self._send_base(stamp_s, command.base_velocity)
-
-    def _send_base(self, stamp_s: float, velocity: np.ndarray) -> None:
-        message = TwistStamped()
-        message.header.stamp, message.header.frame_id = conversions.to_time(stamp_s), "base_link"
-        message.twist.linear.x, message.twist.linear.y = float(velocity[0]), float(velocity[1])
-        message.twist.angular.z = float(velocity[2])
-        self._base_publisher.publish(message)
+    def _look_at_hardware(self) -> None:
+        """Faults of motors and battery hold the robot until they are gone."""
+        problems = self.vendor.problems()
+        for rule in HOLDING_PROBLEMS:
+            if rule in problems:
+                self.supervisor.faults[rule] = problems[rule]
+            else:
+                self.supervisor.faults.pop(rule, None)
+        self.supervisor.warnings = {
+            rule: line for rule, line in problems.items() if rule not in HOLDING_PROBLEMS
+        }
 
     # -- reports ---------------------------------------------------------------------------
 
@@ -239,7 +264,7 @@ class RobotNode(Node):
         if mode == self._mode_sent and self._stepped_s - self._safety_sent_s < 1.0 / SAFETY_HZ:
             return
         if self._mode_sent is None or mode[0] is not self._mode_sent[0]:
-            self._brake_publisher.publish(Bool(data=supervisor.mode is Mode.ESTOP))
+            self.vendor.brake(supervisor.mode is Mode.ESTOP)
         self._mode_sent, self._safety_sent_s = mode, self._stepped_s
         self._holding = verdict.holding
         age_s = self._stepped_s - self._state.stamp_s if self._state else -1.0
@@ -284,20 +309,30 @@ class RobotNode(Node):
     # -- services --------------------------------------------------------------------------
 
     def _on_arm(self, request: Arm.Request, response: Arm.Response) -> Arm.Response:
-        if request.arm:
-            self._look_for_another_robot()
-            self._look_at_feedback()
-            problem = self.supervisor.arm(now_s(self), self._state)
-            if problem and self.feedback.missing():
-                problem = f"no feedback on {', '.join(self.feedback.missing())}"
+        self._refusal = ""
+        if not request.arm:
+            self._deactivate()
+        elif self.supervisor.mode is Mode.ARMED:
+            self._refusal = self.supervisor.arm(now_s(self), self._state)
         else:
-            problem = ""
-            self.supervisor.disarm()
-        response.success = not problem
-        response.message = problem or ("armed" if request.arm else "disarmed")
-        log(self, not response.success, f"arm: {response.message}")
+            self.trigger_activate()
+        response.success = not self._refusal
+        response.message = self._refusal or ("armed" if request.arm else "disarmed")
+        log(self, False, f"arm: {response.message}")
         self._step()
         return response
+
+    def _deactivate(self) -> None:
+        """Leave the lifecycle's active state, if the robot was armed."""
+        if self.supervisor.mode is Mode.ARMED:
+            self.trigger_deactivate()
+
+    def _estop(self, reason: str) -> None:
+        active = self.supervisor.mode is Mode.ARMED
+        self.supervisor.estop(reason)
+        self._step()
+        if active:
+            self.trigger_deactivate()
 
     def _on_select_source(
         self, request: SelectSource.Request, response: SelectSource.Response
@@ -310,12 +345,10 @@ class RobotNode(Node):
 
     def _on_estop_request(self, message: Bool) -> None:
         if message.data:
-            self.supervisor.estop("pressed on the leader")
-            self._step()
+            self._estop("pressed on the leader")
 
     def _on_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self.supervisor.estop("requested by service")
-        self._step()
+        self._estop("requested by service")
         response.success, response.message = True, "e-stop latched"
         return response
 
@@ -327,16 +360,18 @@ class RobotNode(Node):
 
     def _summary(self) -> tuple[int, str, dict[str, Any]]:
         supervisor = self.supervisor
-        worst = max((event.severity for event in self._events.values()), default=0)
+        worst = max((event.severity for event in self._events.values()), default=Severity.INFO)
         lines = [event.message for event in self._events.values() if event.severity == worst]
         age_s = now_s(self) - self._state.stamp_s if self._state else -1.0
-        values = {"source": supervisor.source, "feedback age [s]": f"{age_s:.3f}"}
+        values: dict[str, Any] = {
+            "source": supervisor.source,
+            "feedback age [s]": f"{age_s:.3f}",
+            "slowest safety check [ms]": f"{1e3 * self._slowest_step_s:.2f}",
+        }
+        if battery := self.vendor.battery():
+            values["battery"] = str(battery)
+        self._slowest_step_s = 0.0
         return min(int(worst), 2), f"{supervisor.mode.name.lower()} {'; '.join(lines)}", values
-
-    def close(self) -> None:
-        """Leave the base standing."""
-        self._send_base(now_s(self), np.zeros(3))
-        self._inbox.close()
 
 
 def main() -> None:

@@ -1,0 +1,42 @@
+"""A supervisor with all its rules, from config/safety/*.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from brs_hardware import config
+from brs_hardware.embodiment import Embodiment, config_folder
+from brs_hardware.errors import ConfigError
+from brs_hardware.safety.supervisor import SafetySupervisor
+from brs_hardware.safety.verdict import SafetyConfig
+
+
+@dataclass(frozen=True)
+class SafetySetup:
+    """Everything that a person may set about safety."""
+
+    rules: SafetyConfig = field(default_factory=SafetyConfig)
+
+
+def load_safety(name: str = "default") -> SafetySetup:
+    """The set-up `name` (a file in config/safety, or a path to a YAML file).
+
+    Raises:
+        ConfigError: no such file, malformed YAML, unknown keys.
+    """
+    folder = config_folder() / "safety"
+    path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
+    if not path.is_file():
+        known = [file.stem for file in folder.glob("*.yaml")]
+        raise ConfigError(
+            f"unknown safety set-up '{name}'",
+            where=str(path),
+            remedy=config.did_you_mean(name, known),
+        )
+    return config.load(SafetySetup, path)
+
+
+def make_supervisor(embodiment: Embodiment, setup: SafetySetup) -> SafetySupervisor:
+    """The supervisor of the robot node."""
+    return SafetySupervisor(embodiment, setup.rules)
