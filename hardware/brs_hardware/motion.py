@@ -40,7 +40,7 @@ class JointMotion:
         self._plan = ruckig.Trajectory(count)
         self._input = ruckig.InputParameter(count)
         self._input.synchronization = ruckig.Synchronization.No
-        self._input.max_velocity = max_velocity.tolist()
+        self._max_velocity = max_velocity
         self._input.max_acceleration = max_acceleration.tolist()
         self._input.max_jerk = max_jerk.tolist()
         self._at_rest = [0.0] * count
@@ -52,8 +52,15 @@ class JointMotion:
         self.velocity = np.zeros_like(self.position)  # (n,)
         self.acceleration = np.zeros_like(self.position)  # (n,)
 
-    def toward(self, target: np.ndarray, dt_s: float) -> np.ndarray:
-        """(n,) position after one step toward `target` (n,) at which the joints come to rest."""
+    def toward(self, target: np.ndarray, dt_s: float, speed: float = 1.0) -> np.ndarray:
+        """(n,) position after one step toward `target` (n,) at which the joints come to rest.
+
+        Args:
+            target: (n,) where to.
+            dt_s: length of the step [s].
+            speed: share of the greatest velocity, above 0 and at most 1.
+        """
+        self._input.max_velocity = (speed * self._max_velocity).tolist()
         self._input.control_interface = self._ruckig.ControlInterface.Position
         self._input.target_position = target.tolist()
         return self._step(dt_s)
@@ -61,6 +68,7 @@ class JointMotion:
     def brake(self, dt_s: float) -> np.ndarray:
         """(n,) position after one step of coming to rest as fast as the limits allow."""
         self._input.control_interface = self._ruckig.ControlInterface.Velocity
+        self._input.max_velocity = self._max_velocity.tolist()
         return self._step(dt_s)
 
     def restrict(self, position: np.ndarray, before: np.ndarray, dt_s: float) -> None:

@@ -8,12 +8,16 @@ before the robot follows, a clutch for each arm, and timeouts on every input.
 Buttons: l or r dead-man · minus / plus clutch of the left / right arm · zl / zr grippers, which
 left / right (the arrows) open in the proportional mode · up / down stand / squat, or raise / lower
 the level trunk · sl / sr (of either Joy-Con) lock both wrists / both arms until pressed again ·
-capture or home e-stop · a, y, x belong to the recorder.
+b hands back to the policy that was taken over from · capture or home e-stop · a, y, x belong to
+the recorder.
+
+Takeover: pressing the dead-man while a policy drives starts from the command that went to the
+robot last, so that nothing jumps; the robot node then follows teleoperation.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -29,6 +33,7 @@ ESTOP = {"capture", "home"}
 CLUTCH = {"left_arm": "minus", "right_arm": "plus"}
 TRIGGER = {"left_gripper": "zl", "right_gripper": "zr"}
 OPENER = {"left_gripper": "left", "right_gripper": "right"}
+HAND_BACK = "b"  # of the right Joy-Con
 LOCK = {"sl": "wrist", "sr": "arm"}
 WRIST_JOINTS = 3  # the last ones of an arm
 TORSO_MODES = ("brs", "height")
@@ -42,6 +47,7 @@ class TeleopConfig:
     leader_timeout_s: float = 0.1
     joycon_timeout_s: float = 0.25  # reports come at 66 Hz over Bluetooth, with gaps
     state_timeout_s: float = 0.2
+    future_stamp_s: float = 0.1  # stamps further ahead than this come from another clock
     align_limit_rad: float = 0.6  # leader farther than this from the robot cannot engage
     jump_limit_rad: float = 0.6  # from one leader sample to the next; no hand is as fast
     ramp_s: float = 1.0  # time in which the robot is led to the leader
@@ -90,6 +96,7 @@ class TeleopOutput:
     message: str
     estop: bool
     lock: str = ""  # "wrist" or "arm" while those joints stand still
+    hand_back: bool = False  # the person wants the policy to go on
 
 
 class TeleopMapper:
@@ -111,7 +118,8 @@ class TeleopMapper:
         self.lock = ""
         self._height = TorsoHeight(embodiment) if self.config.torso_mode == "height" else None
         self._allowed = True
-        self._must_release = False
+        self._must_release, self._release_because = False, ""
+        self._hand_back_held = False
         self._offset = {arm: np.zeros(len(embodiment.group(arm).joints)) for arm in CLUTCH}
         self._held = {arm: np.zeros(value.shape, bool) for arm, value in self._offset.items()}
         self._lock_pressed = frozenset(LOCK)  # until they were seen released
@@ -139,8 +147,15 @@ class TeleopMapper:
         left: JoyConSample | None,
         right: JoyConSample | None,
         state: WholeBodyState | None,
+        commanded: WholeBodyCommand | None = None,
     ) -> TeleopOutput:
-        """Map the newest inputs; None stands for an input that never came."""
+        """Map the newest inputs; None stands for an input that never came.
+
+        Args:
+            now_s: the node's clock [s].
+            leader, left, right, state: newest inputs.
+            commanded: what was sent to the robot just now, if anything; a takeover starts there.
+        """
         buttons = (left.buttons if left else frozenset()) | (
             right.buttons if right else frozenset()
         )
@@ -148,17 +163,24 @@ class TeleopMapper:
         problem = self._input_problem(now_s, leader, left, right, state)
         if problem:
             # After a fault the person must press anew, so that nothing restarts by itself.
-            self._must_release = self._must_release or bool(buttons & DEADMAN)
+            if buttons & DEADMAN:
+                self._must_release, self._release_because = True, "an input failed"
             return self._let_go(now_s, Engagement.REFUSED, problem, estop)
         assert leader and left and right and state
+        hand_back = HAND_BACK in right.buttons and not self._hand_back_held
+        self._hand_back_held = HAND_BACK in right.buttons
+        if estop and buttons & DEADMAN:
+            self._must_release, self._release_because = True, "the e-stop was pressed"
+            return self._let_go(now_s, Engagement.REFUSED, "e-stop pressed", True)
+        if hand_back and not estop:
+            self._must_release, self._release_because = True, "handed back"
+            output = self._let_go(now_s, Engagement.IDLE, "handed back", False)
+            return replace(output, hand_back=True)
         if not buttons & DEADMAN:
             self._must_release = False
             return self._let_go(now_s, Engagement.IDLE, "hold l or r to drive", estop)
-        if estop:
-            self._must_release = True
-            return self._let_go(now_s, Engagement.REFUSED, "e-stop pressed", True)
         if self._must_release:
-            message = "an input failed; release l and r, then press again"
+            message = f"{self._release_because}; release l and r, then press again"
             return self._let_go(now_s, Engagement.REFUSED, message, False)
         if not self._allowed:
             message = "let go by request; call teleop/engage first"
@@ -171,7 +193,7 @@ class TeleopMapper:
                     f"move it closer than {self.config.align_limit_rad:.2f} rad"
                 )
                 return self._let_go(now_s, Engagement.REFUSED, message, False, (error_rad, worst))
-            self._begin(now_s, state)
+            self._begin(now_s, state, commanded)
         command = self._follow(now_s, leader, left, right, state)
         return TeleopOutput(
             command, self.engagement, error_rad, worst, self.message, False, self.lock
@@ -209,6 +231,8 @@ class TeleopMapper:
             age_s = now_s - sample.stamp_s
             if age_s > timeout_s:
                 return f"{name}: silent for {age_s:.2f} s; {remedy}"
+            if age_s < -self.config.future_stamp_s:
+                return f"{name}: stamped {-age_s:.2f} s ahead; set the clocks alike"
         assert leader and left and right
         for side, joycon in (("left", left), ("right", right)):
             if joycon.stick.shape != (2,) or not np.all(np.isfinite(joycon.stick)):
@@ -255,17 +279,22 @@ class TeleopMapper:
         self.lock = ""
         return TeleopOutput(command, engagement, *alignment, message, estop)
 
-    def _begin(self, now_s: float, state: WholeBodyState) -> None:
+    def _begin(
+        self, now_s: float, state: WholeBodyState, commanded: WholeBodyCommand | None
+    ) -> None:
         self.engagement = Engagement.RAMPING
         self._engaged_s = self._updated_s = now_s
-        self._start = {arm: getattr(state, arm).position.copy() for arm in CLUTCH}
+        begin = {name: getattr(state, name).position for name in Embodiment.GROUPS}
+        if commanded is not None:
+            begin = {name: getattr(commanded, name) for name in begin}
+        self._start = {arm: begin[arm].copy() for arm in CLUTCH}
         self._arms = dict(self._start)
-        self._torso = state.torso.position.copy()
+        self._torso = begin["torso"].copy()
         self._sticks = np.zeros(4)
         self._held = {arm: np.zeros_like(held) for arm, held in self._held.items()}
         self._lock_pressed = frozenset(LOCK)
         # Grippers stay as they are until their trigger is used, so that nothing is dropped.
-        self._gripper = {name: getattr(state, name) for name in TRIGGER}
+        self._gripper = {name: getattr(commanded or state, name) for name in TRIGGER}
         self._trigger_s = dict.fromkeys(TRIGGER, None)
         self._trigger_armed = dict.fromkeys(TRIGGER, False)
 

@@ -194,6 +194,38 @@ def test_a_person_takes_over_from_a_policy_without_a_jump(bench: Bench) -> None:
     assert bench.run(0.1, source="policy", left_arm=arm + 0.3).holding
 
 
+def test_what_was_taken_over_is_handed_back_only_while_it_runs(bench: Bench) -> None:
+    supervisor = bench.supervisor
+    assert "nothing was taken over" in supervisor.hand_back(bench.now_s)
+    supervisor.select_source("policy")
+    bench.run(1.5, source="policy", **DRIVE)
+    bench.run(0.2)
+    bench.run(0.2, **DRIVE)
+    assert "no fresh commands from policy" in supervisor.hand_back(bench.now_s)
+    supervisor.offer(bench.now_s, command_like(bench.state, bench.now_s, source="policy"))
+    assert supervisor.hand_back(bench.now_s) == ""
+    assert supervisor.source == "policy"
+
+
+def test_a_policy_begins_slowly_and_a_person_does_not(bench: Bench) -> None:
+    def fastest(source: str) -> float:
+        """Of the first half second toward a far target."""
+        bench.run(0.5)
+        arm, speed = bench.state.left_arm.position, 0.0
+        for _ in range(50):
+            before = bench.state.left_arm.position
+            bench.run(STEP_S, source=source, left_arm=arm + np.array([1.0, 0, 0, 0, 0, 0]))
+            moved = bench.state.left_arm.position - before
+            speed = max(speed, float(np.max(np.abs(moved))) / STEP_S)
+        return speed
+
+    limit = bench.robot.left_arm.max_velocity[0]
+    bench.supervisor.select_source("policy")
+    assert fastest("policy") < 0.56 * limit
+    bench.supervisor.select_source("teleop")
+    assert fastest("teleop") > 0.9 * limit
+
+
 @pytest.mark.parametrize("changes", [{"left_arm": np.full(6, np.nan)}, {"torso": np.zeros(3)}])
 def test_garbage_does_not_take_over(bench: Bench, changes: dict[str, object]) -> None:
     bench.supervisor.select_source("policy")

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from robot_samples import state_at
+from robot_samples import command_like, state_at
 
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import ConfigError
@@ -74,6 +74,46 @@ def test_a_far_leader_is_refused_and_the_joint_named(person: Person) -> None:
     output = person.hold(1.0)
     assert output.command is None and output.engagement is Engagement.REFUSED
     assert "right_arm_joint3" in output.message and "1.00 rad" in output.message
+
+
+def test_a_takeover_begins_where_the_robot_was_sent_last(person: Person) -> None:
+    """The measured robot lags what a policy commands; starting from it would jump back."""
+    person.hold(0.1, buttons=set())
+    sent = command_like(
+        person.state, person.now_s, left_arm=person.left_arm + 0.2, left_gripper=0.7
+    )
+    person.now_s += STEP_S
+    output = person.mapper.update(
+        person.now_s,
+        LeaderSample(person.now_s, person.left_arm, person.right_arm),
+        JoyConSample(person.now_s, np.zeros(2), frozenset({"l"})),
+        JoyConSample(person.now_s, np.zeros(2), frozenset()),
+        dataclasses.replace(person.state, stamp_s=person.now_s),
+        sent,
+    )
+    assert output.command is not None and output.engagement is Engagement.RAMPING
+    np.testing.assert_allclose(output.command.left_arm, sent.left_arm)
+    assert output.command.left_gripper == 0.7
+
+
+def test_handing_back_lets_go_until_pressed_anew(person: Person) -> None:
+    assert not person.hold(1.5).hand_back
+    output = person.hold(STEP_S, buttons={"l", "b"})
+    assert output.hand_back and output.command is not None  # the last one stops the base
+    np.testing.assert_array_equal(output.command.base_velocity, 0)
+    held = person.hold(0.5, buttons={"l", "b"})
+    assert not held.hand_back and held.command is None and "handed back" in held.message
+    assert person.hold(0.2).command is None
+    person.hold(0.1, buttons=set())
+    assert person.hold(0.2).command is not None
+
+
+def test_an_input_of_another_clock_is_refused(person: Person) -> None:
+    person.hold(1.5)
+    person.now_s -= 5.0
+    output = person.hold(STEP_S, lost="leader")
+    assert output.engagement is Engagement.REFUSED
+    assert "leader arms: stamped 4.99 s ahead" in output.message
 
 
 def test_engaging_ramps_to_the_leader_without_a_jump(person: Person) -> None:

@@ -74,8 +74,14 @@ class CommandedMotion:
         self.base_velocity = np.zeros(3)
         self.grippers = {name: getattr(state, name) for name in Embodiment.GRIPPERS}
 
-    def toward(self, target: np.ndarray, dt_s: float) -> tuple[np.ndarray, SafetyEvent | None]:
-        """(n,) joints after one step toward `target` (n,), and what the limits changed of it."""
+    def toward(self, target: np.ndarray, dt_s: float, speed: float = 1.0) -> SafetyEvent | None:
+        """Move the joints one step toward `target` (n,), and tell what the limits changed of it.
+
+        Args:
+            target: (n,) where to.
+            dt_s: since the last step [s].
+            speed: share of the greatest joint velocity.
+        """
         inside = np.clip(target, self._lower, self._upper)
         beyond = np.abs(target - inside)
         worst = int(np.argmax(beyond))
@@ -88,12 +94,13 @@ class CommandedMotion:
                 joint,
                 f"{joint} asked {beyond[worst]:.2f} rad beyond its limit; stopped there",
             )
-        return self._joints.toward(inside, dt_s), event
+        self._joints.toward(inside, dt_s, speed)
+        return event
 
-    def brake(self, dt_s: float) -> np.ndarray:
-        """(n,) joints after one step of coming to rest; the base stands at once."""
+    def brake(self, dt_s: float) -> None:
+        """Bring the joints to rest by one step; the base stands at once."""
         self.base_velocity = np.zeros(3)
-        return self._joints.brake(dt_s)
+        self._joints.brake(dt_s)
 
     def restrict(self, position: np.ndarray, before: np.ndarray, dt_s: float) -> None:
         """Take (n,) joints that a later rule chose in place of the step from `before`."""

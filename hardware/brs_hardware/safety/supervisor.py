@@ -93,6 +93,9 @@ class SafetySupervisor:
         self._unled_s = 0.0  # how long no command has been acceptable
         self._command: WholeBodyCommand | None = None
         self._received_s = -np.inf
+        self._taken_from = ""  # the source that a person took over from
+        self._other: WholeBodyCommand | None = None  # newest command of that source
+        self._led_in_s = np.inf  # how long the selected source has led
 
     # -- what a person decides -------------------------------------------------------------
 
@@ -140,19 +143,33 @@ class SafetySupervisor:
         if source not in SOURCES:
             return f"unknown source '{source}'; one of {', '.join(SOURCES)}"
         if source != self.source:
-            self.source, self._command = source, None
+            self.source, self._command, self._taken_from = source, None, ""
+            self._led_in_s = 0.0
         return ""
+
+    def hand_back(self, now_s: float) -> str:
+        """Let the source go on that a person took over from. Returns "" or why it is refused."""
+        if not self._taken_from:
+            return "nothing was taken over, so there is nothing to hand back"
+        command = self._other
+        if command is None or untimely(command, command.stamp_s, now_s, self.config):
+            return f"no fresh commands from {self._taken_from}; it is not running"
+        return self.select_source(self._taken_from)
 
     # -- commands and time -----------------------------------------------------------------
 
     def offer(self, now_s: float, command: WholeBodyCommand) -> bool:
         """Take a command if its source is selected, or may take over. Returns whether it was."""
         if command.source != self.source:
+            if command.source == self._taken_from:
+                self._other = command
             if command.source != "teleop" or not self.config.takeover:
                 return False
             if malformed(command, self.embodiment) or untimely(command, now_s, now_s, self.config):
                 return False
+            taken_from = self.source
             self.select_source("teleop")
+            self._taken_from = taken_from
         self._command, self._received_s = command, now_s
         return True
 
@@ -236,7 +253,7 @@ class SafetySupervisor:
         before, speed = motion.position, motion.velocity
         if target is not None:
             wanted = motion.row({name: getattr(target, name) for name in Embodiment.GROUPS})
-            _, event = motion.toward(wanted, dt_s)
+            event = motion.toward(wanted, dt_s, self._lead_in(dt_s))
             events += [event] if event else []
             motion.grip(target, dt_s)
         elif self._contact:
@@ -255,6 +272,15 @@ class SafetySupervisor:
             event = motion.drive(target.base_velocity, scale, fastest, dt_s)
             events += [event] if event else []
         return events
+
+    def _lead_in(self, dt_s: float) -> float:
+        """Share of the joint speed that a source without a person may use when it begins."""
+        config = self.config
+        self._led_in_s += dt_s
+        if self.source == "teleop" or self._led_in_s >= config.lead_in_s:
+            return 1.0
+        passed = self._led_in_s / config.lead_in_s
+        return config.lead_in_share + (1.0 - config.lead_in_share) * passed
 
     def _guard(
         self, before: np.ndarray, speed: np.ndarray, dt_s: float, base_pose: np.ndarray
@@ -280,5 +306,5 @@ class SafetySupervisor:
         self._contact_watch.reset()
         self._contact, self._unled_s, self._commanding = None, 0.0, True
         self._base_watch.moving_s = 0.0
-        self._command = None
+        self._command, self._led_in_s = None, 0.0
         self._clock.start(now_s)

@@ -154,9 +154,13 @@ class RobotNode(LifecycleNode):
             )
             for source in SOURCES
         ]
-        self._subscriptions_open.append(
-            self.create_subscription(Bool, "robot/estop_request", self._on_estop_request, COMMAND)
-        )
+        for topic, callback in (
+            ("robot/estop_request", self._on_estop_request),
+            ("robot/hand_back_request", self._on_hand_back_request),
+        ):
+            self._subscriptions_open.append(
+                self.create_subscription(Bool, topic, callback, COMMAND)
+            )
         self._services_open = [
             self.create_service(Arm, "robot/arm", self._on_arm),
             self.create_service(SelectSource, "robot/select_source", self._on_select_source),
@@ -346,6 +350,12 @@ class RobotNode(LifecycleNode):
     def _on_estop_request(self, message: Bool) -> None:
         if message.data:
             self._estop("pressed on the leader")
+
+    def _on_hand_back_request(self, message: Bool) -> None:
+        if message.data:
+            problem = self.supervisor.hand_back(now_s(self))
+            log(self, bool(problem), problem or f"handed back to {self.supervisor.source}")
+            self._step()
 
     def _on_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._estop("requested by service")

@@ -36,6 +36,8 @@ from brs_nodes.common import (
 
 WATCHDOG_HZ = 50.0
 STATE_HZ = 10.0
+# What the robot node sent longer ago is not where the robot is led now.
+SENT_TIMEOUT_S = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,18 +67,22 @@ class TeleopNode(Node):
         self._leader: LeaderSample | None = None
         self._joycons: dict[str, JoyConSample | None] = {"left": None, "right": None}
         self._state: types.WholeBodyState | None = None
+        self._sent: types.WholeBodyCommand | None = None
+        self._sent_seen_s = 0.0
         self._reported: tuple[Engagement, str] | None = None
         self._state_sent_s = 0.0
         self._updated_s = 0.0
         self.command = self.create_publisher(WholeBodyCommand, "teleop/command", COMMAND_DEADLINE)
         self.state = self.create_publisher(TeleopState, "teleop/state", LATCHED)
         self.estop = self.create_publisher(Bool, "robot/estop_request", COMMAND)
+        self.hand_back = self.create_publisher(Bool, "robot/hand_back_request", COMMAND)
         self.create_subscription(JointState, "joylo/joint_states", self._on_leader, SENSOR)
         self._inbox = Inbox(self)
         self._joycons_in = {
             side: self._inbox.newest(Joy, f"joylo/joy_{side}", NEWEST) for side in self._joycons
         }
         self._state_in = self._inbox.newest(WholeBodyState, "robot/state", NEWEST)
+        self._sent_in = self._inbox.newest(WholeBodyCommand, "robot/command", NEWEST)
         self.create_service(Engage, "teleop/engage", self._on_engage)
         self.create_timer(1.0 / WATCHDOG_HZ, self._watch)
         self.diagnostics = Diagnostics(self, self._summary)
@@ -96,18 +102,25 @@ class TeleopNode(Node):
                 self._joycons[side] = conversions.joycon_from_message(side, joy)
         if state := self._state_in():
             self._state = conversions.state_from_message(state)
+        if sent := self._sent_in():
+            self._sent = conversions.command_from_message(sent)
+            self._sent_seen_s = self._updated_s
+        recent = 0.0 <= self._updated_s - self._sent_seen_s < SENT_TIMEOUT_S
         output = self.mapper.update(
             self._updated_s,
             self._leader,
             self._joycons["left"],
             self._joycons["right"],
             self._state,
+            self._sent if recent else None,
         )
         if output.command is not None:
             self.command.publish(conversions.command_to_message(output.command))
             self.diagnostics.count("commands")
         if output.estop:
             self.estop.publish(Bool(data=True))
+        if output.hand_back:
+            self.hand_back.publish(Bool(data=True))
         self._report(output)
 
     def _report(self, output: TeleopOutput) -> None:
