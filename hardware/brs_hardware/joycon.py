@@ -9,6 +9,7 @@ Thread.setDaemon (deprecated) a thread that dies in silence when the controller 
 from __future__ import annotations
 
 import importlib
+import logging
 import math
 import threading
 import time
@@ -19,7 +20,8 @@ import numpy as np
 from pyjoycon import JoyCon as PyJoyCon
 from pyjoycon.constants import JOYCON_L_PRODUCT_ID, JOYCON_R_PRODUCT_ID, JOYCON_VENDOR_ID
 
-from brs_hardware.errors import DeviceError
+from brs_hardware.errors import ConfigError, DeviceError
+from brs_hardware.joycon_calibration import stored_stick
 from brs_hardware.leader_config import JoyConConfig, StickConfig
 from brs_hardware.types import JOYCON_BUTTONS, JoyConSample
 
@@ -62,6 +64,8 @@ _NEUTRAL_RUMBLE = b"\x00\x01\x40\x40" * 2
 _READ_TIMEOUT_MS = 50
 _REPLY_TIMEOUT_S = 1.0
 
+_log = logging.getLogger(__name__)
+
 
 class HidDevice(Protocol):
     """The part of hidapi's `hid.device` that is used."""
@@ -77,6 +81,9 @@ class HidDevice(Protocol):
 
     def close(self) -> None:
         """Close; a second time does nothing."""
+
+    def get_serial_number_string(self) -> str:
+        """Bluetooth address of the open device."""
 
 
 def hidapi_device() -> HidDevice:
@@ -116,6 +123,7 @@ class JoyCon:
         self._clock, self._factory = clock, device_factory
         self._controller: _Controller | None = None
         self._stick = config.stick
+        self.serial = config.serial or ""  # Bluetooth address, known once connected
         self._where = f"{side} Joy-Con" + (f" {config.serial}" if config.serial else "")
 
     def connect(self) -> None:
@@ -128,7 +136,8 @@ class JoyCon:
         try:
             controller = _Controller(self.side, self.config.serial, self._clock, self._factory)
             try:
-                self._stick = self.config.stick or controller.flash_stick()
+                self.serial = controller.serial
+                self._stick = self.config.stick or self._stored_stick() or controller.flash_stick()
                 controller.start(_REPLY_TIMEOUT_S)
             except BaseException:
                 controller.stop()
@@ -237,6 +246,13 @@ class JoyCon:
             remedy="bring it nearer, check its battery, and press a button to reconnect",
         )
 
+    def _stored_stick(self) -> StickConfig | None:
+        try:
+            return stored_stick(self.serial)
+        except ConfigError as error:
+            _log.warning("%s; using the calibration in its flash", error)
+            return None
+
     def _deflection(self, raw: np.ndarray) -> np.ndarray:
         assert self._stick is not None  # connect() has set it
         return stick_deflection(raw, self._stick, self.config.dead_zone)
@@ -253,9 +269,10 @@ def stick_deflection(raw: np.ndarray, stick: StickConfig, dead_zone: float) -> n
 
     Args:
         raw: (2,) 12-bit values.
-        stick: calibration.
+        stick: calibration; what its stick shows at rest widens the dead zone.
         dead_zone: part of the full deflection.
     """
+    dead_zone += (1.0 - dead_zone) * stick.rest
     offset = raw - stick.centre
     span = np.where(offset < 0.0, stick.centre - stick.lower, stick.upper - stick.centre)
     deflection = np.clip(offset / span, -1.0, 1.0)
@@ -304,6 +321,7 @@ class _Controller(PyJoyCon):
         self._thread = threading.Thread(target=self._run, name=f"joycon-{side}", daemon=True)
         self._joycon_device: Any = device_factory()
         self._joycon_device.open(self.vendor_id, self.product_id, serial)
+        self.serial = self._joycon_device.get_serial_number_string() or serial or ""
 
     def start(self, timeout_s: float) -> None:
         """Set up and read; raises OSError when no report arrives in time."""
