@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from brs_interfaces.msg import EpisodeState
+from brs_interfaces.msg import EpisodeState, SafetyState
 from brs_interfaces.srv import StartEpisode, StopEpisode
 from harness import LATCHED, Harness, Process
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -109,6 +109,25 @@ class Rig:
 
 def positions(bag: Path) -> list[float]:
     return [m.position[0] for e, m in EpisodeReader(bag).decoded() if "joints" in e.topic]
+
+
+def test_the_episode_tells_who_drove_when(ros: Harness) -> None:
+    rig = Rig(ros)
+    safety = ros.node.create_publisher(SafetyState, "robot/safety", LATCHED)
+    ros.wait_for(safety.get_subscription_count, "the recorder to watch the robot node")
+    ros.call(StartEpisode, "episode/start", StartEpisode.Request(task="takeover"))
+    for source, holding in (("policy", False), ("teleop", True), ("teleop", False)):
+        state = SafetyState(mode=SafetyState.ARMED, source=source, holding=holding)
+        safety.publish(state)
+        seen = rig.sent + 20
+        ros.wait_for(lambda seen=seen: rig.sent > seen, "some messages", tick=rig.publish)
+    request = StopEpisode.Request(action=StopEpisode.Request.SAVE, task_success=True)
+    path = ros.call(StopEpisode, "episode/stop", request).path
+    info = json.loads((Path(path) / "episode.json").read_text())
+    assert [span["source"] for span in info["drivers"]] == ["policy", "teleop"]
+    policy, teleop = info["drivers"]
+    assert info["start_ns"] <= policy["start_ns"] < policy["stop_ns"] < teleop["start_ns"]
+    assert teleop["stop_ns"] == info["stop_ns"]
 
 
 def test_services_record_an_episode_that_other_tools_read(ros: Harness) -> None:

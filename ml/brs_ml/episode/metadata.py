@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,8 @@ class EpisodeInfo:
     messages: int = 0
     lost: int = 0
     note: str = ""
+    # Who drove when: {"source": teleop, policy or replay, "start_ns", "stop_ns"} [ns, ROS clock]
+    drivers: Sequence[Mapping[str, Any]] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def changed(self, **changes: Any) -> EpisodeInfo:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
+from brs_ml.episode.drivers import Drivers
 from brs_ml.episode.errors import EpisodeError
 from brs_ml.episode.folder import FreeBytes, discard, free_bytes, make_working_folder, save
 from brs_ml.episode.losses import LossCounter
@@ -63,6 +64,7 @@ class EpisodeSession:
     def __init__(self, root: Path, options: SessionOptions) -> None:
         self.root = root
         self.losses = LossCounter()
+        self.drivers = Drivers()
         self.state = State.IDLE
         self._options = options
         self._thread: RecordingThread | None = None
@@ -131,6 +133,7 @@ class EpisodeSession:
             raise
         self._thread = RecordingThread(writer, options.max_queue_bytes)
         self.losses.reset()
+        self.drivers.begin(now_ns)
         self._start_ns = self._stop_ns = now_ns
         self.state, self.message = State.RECORDING, ""
         return folder
@@ -211,7 +214,12 @@ class EpisodeSession:
     def _end(self, now_ns: int, changes: dict[str, object]) -> None:
         assert self._thread is not None
         self._stop_ns = max(now_ns, self._start_ns)
-        self._thread.stop(stop_ns=self._stop_ns, lost=self.losses.total, **changes)
+        self._thread.stop(
+            stop_ns=self._stop_ns,
+            lost=self.losses.total,
+            drivers=self.drivers.spans(self._stop_ns),
+            **changes,
+        )
         error = self._thread.error
         self.state = State.ERROR if error else State.REVIEW
         self.message = str(error) if error else ""

@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from brs_interfaces.msg import EpisodeState
+from brs_interfaces.msg import EpisodeState, SafetyState
 from brs_interfaces.srv import StartEpisode, StopEpisode
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -45,7 +45,8 @@ from brs_nodes.conversions import joycon_from_message
 TOPICS = (
     *(f"{source}/command" for source in ("teleop", "policy", "replay")),
     *("joylo/joint_states", "joylo/joy_left", "joylo/joy_right", "teleop/state"),
-    *("robot/state", "robot/safety", "sim/task", "sim/objects", "/tf", "/tf_static"),
+    *("robot/state", "robot/command", "robot/safety", "joylo/state"),
+    *("sim/task", "sim/objects", "/tf", "/tf_static"),
 )
 CAMERA_STREAMS = ("color/image_raw", "depth/image_raw", "camera_info")
 TAKE_HZ = 50.0
@@ -111,6 +112,7 @@ class RecorderNode(Node):
         self.create_service(StartEpisode, "episode/start", self._on_start)
         self.create_service(StopEpisode, "episode/stop", self._on_stop)
         self.create_subscription(Joy, "joylo/joy_right", self._on_joy, SENSOR)
+        self.create_subscription(SafetyState, "robot/safety", self._on_safety, LATCHED)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # goes on while simulated time stands
         self.create_timer(0.5, self._look, clock=steady)
         self.create_timer(1.0 / TAKE_HZ, self._take, clock=steady)
@@ -261,6 +263,10 @@ class RecorderNode(Node):
         response.messages, response.lost = status.messages, status.lost
         return response
 
+    def _on_safety(self, message: SafetyState) -> None:
+        drives = message.mode == SafetyState.ARMED and not message.holding
+        self.session.drivers.drives(message.source if drives else "", self._now_ns())
+
     def _on_joy(self, message: Joy) -> None:
         """A starts and stops, Y saves, X discards."""
         for button in self._presses.update(
@@ -342,6 +348,8 @@ def robot_topics(robot: Embodiment) -> list[str]:
     parts += map(robot.gripper, robot.GRIPPERS)
     topics = [topic for part in parts for topic in (part.feedback_topic, part.command_topic)]
     topics += [robot.base.odometry_topic, robot.base.brake_topic]
+    topics += robot.vendor.status_topics.values()
+    topics += [robot.vendor.battery.topic] if robot.vendor.battery else []
     return topics + [f"camera/{name}/{s}" for name in robot.cameras for s in CAMERA_STREAMS]
 
 
