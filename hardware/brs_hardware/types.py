@@ -54,6 +54,16 @@ class LeaderSample:
 
 
 @dataclass(frozen=True)
+class LeaderMotion:
+    """Both JoyLo arms at one moment with what moves them; joints in the order left, right."""
+
+    stamp_s: float
+    position: np.ndarray  # (joints,) [rad] in the robot's convention
+    velocity: np.ndarray  # (joints,) [rad/s]
+    current: np.ndarray  # (joints,) [A] of one motor of each joint
+
+
+@dataclass(frozen=True)
 class JoyConSample:
     """One Joy-Con at one moment."""
 

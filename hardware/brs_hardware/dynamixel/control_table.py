@@ -16,6 +16,7 @@ TICKS_PER_TURN = 4096
 RAD_PER_TICK = 2.0 * math.pi / TICKS_PER_TURN
 RAD_PER_S_PER_UNIT = 0.229 * 2.0 * math.pi / 60.0  # of velocity registers
 AMPERE_PER_UNIT = 0.001  # of current registers
+BUS_WATCHDOG_S_PER_UNIT = 0.02
 TABLE_SIZE = 228  # bytes
 EEPROM_END = 64  # addresses below are EEPROM, locked while torque is on
 
