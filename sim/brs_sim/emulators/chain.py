@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from brs_hardware.dynamixel.control_table import BAUD_RATES
 from brs_sim.emulators.motor import EmulatedMotor
@@ -20,6 +21,17 @@ from brs_sim.emulators.packets import (
 )
 
 _RETURN_ALL, _RETURN_READS = 2, 1  # values of status_return_level
+
+
+_SLICE_S = 0.01  # of time that passes at once while motors push
+
+
+class Physics(Protocol):
+    """Moves the shafts of motors that push with a current."""
+
+    def step(self, elapsed_s: float) -> None:
+        """Let time pass [s]."""
+        ...
 
 
 @dataclass
@@ -56,6 +68,7 @@ class MotorChain:
         self.motors = sorted(motors, key=lambda motor: motor.id)
         self.faults = BusFaults()
         self.fast_sync_read = fast_sync_read
+        self.physics: Physics | None = None  # without, a current moves its motor alone
         self._random = random.Random(seed)
         self._parser = Parser()
         self._delay_s = 0.0
@@ -70,10 +83,16 @@ class MotorChain:
 
     def step(self, now_s: float) -> None:
         """Let time pass up to now [s]; nothing happens at the first call."""
-        if self._stepped_s is not None and now_s > self._stepped_s:
-            for motor in self.motors:
-                motor.step(now_s - self._stepped_s)
+        left_s = 0.0 if self._stepped_s is None else now_s - self._stepped_s
         self._stepped_s = now_s
+        while left_s > 0.0:
+            pushing = self.physics is not None and any(motor.pushes for motor in self.motors)
+            part_s = min(left_s, _SLICE_S) if pushing else left_s
+            left_s -= part_s
+            if self.physics is not None:
+                self.physics.step(part_s)
+            for motor in self.motors:
+                motor.step(part_s)
 
     def hear(self, data: bytes, baud: int, now_s: float) -> Answer:
         """Answer to what the host wrote.
@@ -93,7 +112,12 @@ class MotorChain:
         if not listening:
             self._parser.reset()
             return Answer(b"", 0.0)
-        answers = [self._obey(packet, listening) for packet in self._parser.feed(data)]
+        answers = []
+        for packet in self._parser.feed(data):
+            if packet.crc_fits:
+                for motor in listening:
+                    motor.hear()
+            answers.append(self._obey(packet, listening))
         return Answer(b"".join(answers), self._delay_s)
 
     def _obey(self, packet: Packet, listening: list[EmulatedMotor]) -> bytes:

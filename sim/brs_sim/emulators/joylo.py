@@ -9,10 +9,13 @@ import numpy as np
 
 from brs_hardware.dynamixel.control_table import RAD_PER_TICK, DriveMode, HardwareError
 from brs_hardware.joylo import ArmConfig, JoyConConfig, JoyLoConfig
+from brs_hardware.leader_control import load_leader_control
+from brs_hardware.leader_dynamics import LeaderModel
 from brs_sim.emulators.chain import MotorChain
 from brs_sim.emulators.dynamixel_bus import EmulatedBus, joylo_motors
 from brs_sim.emulators.joycon import EmulatedJoyCon
 from brs_sim.emulators.joycon_socket import JoyConServer
+from brs_sim.emulators.leader_physics import LeaderPhysics
 
 _SIDES = ("left", "right")
 # Where the encoders happen to stand in the neutral pose: assembly, not design, decides it.
@@ -29,11 +32,19 @@ class EmulatedJoyLo:
 
     Args:
         config: as the driver's.
+        model: what the arms weigh; None takes what the driver believes.
         wire_time: also let the bytes on the bus take their time.
         seed: of injected faults.
     """
 
-    def __init__(self, config: JoyLoConfig, *, wire_time: bool = False, seed: int = 0) -> None:
+    def __init__(
+        self,
+        config: JoyLoConfig,
+        *,
+        model: LeaderModel | None = None,
+        wire_time: bool = False,
+        seed: int = 0,
+    ) -> None:
         self.config = config
         self._wire_time = wire_time
         self.chain = MotorChain(
@@ -55,6 +66,12 @@ class EmulatedJoyLo:
                 geared.leader_offset = 2.0 * _ENCODER_AT_NEUTRAL + _SLAVE_MISMATCH
                 geared.step(0.0)
                 geared.clear_turns()
+        model = model or load_leader_control().model
+        self.physics: LeaderPhysics | None = None
+        # Chains of another kind than JoyLo have no known masses: their motors move one by one.
+        if len(model.left.links) == len(config.left.joints) == len(config.right.joints):
+            self.physics = LeaderPhysics(config, model, self.chain.motors, _ENCODER_AT_NEUTRAL)
+        self.chain.physics = self.physics
 
     def __enter__(self) -> EmulatedJoyLo:
         self.start()
@@ -118,6 +135,13 @@ class EmulatedJoyLo:
                 for motor in arm.masters:
                     chain.motor(motor).grasp(None)
         self._shafts.clear()
+
+    def push(self, torque_nm: np.ndarray) -> None:
+        """Push every joint of both arms with a torque (joints,) [N m] while the motors are on."""
+        if self.physics is None:
+            raise RuntimeError("this leader has no known masses")
+        with self._running().changing():
+            self.physics.push_nm[:] = torque_nm
 
     def joint_angles(self) -> tuple[np.ndarray, np.ndarray]:
         """Where the arms really are, in the robot's joint convention: (6,), (6,) [rad]."""

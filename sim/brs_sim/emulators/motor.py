@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from brs_hardware.dynamixel.control_table import (
+    BUS_WATCHDOG_S_PER_UNIT,
     EEPROM_END,
     ITEMS,
     TABLE_SIZE,
@@ -30,6 +31,7 @@ _GOALS = {
     "goal_current": "current_limit",
     "goal_velocity": "velocity_limit",
 }
+_WATCHED = (*_GOALS, "goal_position")  # read-only once the bus watchdog has tripped
 _POSITION_MODES = (
     OperatingMode.POSITION,
     OperatingMode.EXTENDED_POSITION,
@@ -54,6 +56,9 @@ class EmulatedMotor:
         self.leader_offset = 0.0  # shaft + leader's shaft [ticks]
         self._speed = 0.0  # ticks/s
         self._turns = 0  # ticks taken off so that position mode starts within one turn
+        self.carried = False  # whether somebody else moves the shaft of a motor that pushes
+        self.load_ma = 0.0  # what holding a position takes [mA, encoder's sign]
+        self._quiet_s = 0.0  # since the last instruction packet
         self._registered: tuple[int, bytes] | None = None
         self._uptime_s = motor * 0.013  # motors do not start at the same moment
         self._answers: dict[tuple[int, int], bytes] = {}
@@ -191,19 +196,61 @@ class EmulatedMotor:
         """The operator's hand holds the shaft there [ticks, ticks/s], or lets go (None)."""
         self.hand, self._hand_speed, self._hand_age_s = shaft, speed, 0.0
 
+    def hear(self) -> None:
+        """An instruction packet passed by; the bus watchdog waits anew."""
+        self._quiet_s = 0.0
+
+    @property
+    def tripped(self) -> bool:
+        """Whether the bus watchdog stopped it; writing 0 to the register clears that."""
+        return self.table[98] == 0xFF
+
+    @property
+    def powered(self) -> bool:
+        """Whether it drives its shaft. One that the watchdog stopped in current mode is slack:
+        no current is asked of it any more."""
+        if not self.table[64]:
+            return False
+        return not self.tripped or self.table[11] != OperatingMode.CURRENT
+
+    @property
+    def pushes(self) -> bool:
+        """Whether it drives its shaft with a current."""
+        return self.powered and self.table[11] == OperatingMode.CURRENT
+
+    @property
+    def pushing_ma(self) -> float:
+        """Current of a motor that pushes [mA, encoder's sign], else 0."""
+        return self._direction * self._clipped_current() if self.pushes else 0.0
+
+    def carry(self, shaft: float, speed: float) -> None:
+        """The shaft of a carried motor is there now [ticks, ticks/s]."""
+        self.shaft, self._speed = shaft, speed
+        self._publish(self._clipped_current())
+
     def step(self, elapsed_s: float) -> None:
         """Let time pass [s]."""
         self._uptime_s += elapsed_s
         self._hand_age_s += elapsed_s
+        self._watch(elapsed_s)
         if self.leader is not None:
             shaft, speed = self.leader_offset - self.leader.shaft, -self.leader._speed
             if shaft != self.shaft or speed != self._speed:
                 self.shaft, self._speed = shaft, speed
                 self._publish()
-        elif self.table[64]:
-            self._drive(elapsed_s)
-        else:
+        elif not self.powered:
             self._follow_hand()
+        elif not (self.carried and self.pushes):
+            self._drive(elapsed_s)
+
+    def _watch(self, elapsed_s: float) -> None:
+        """The bus watchdog: silence of the host stops a motor whose torque is on."""
+        self._quiet_s += elapsed_s
+        limit = self.table[98]
+        if not limit or not self.table[64] or self.tripped:
+            return
+        if self._quiet_s > limit * BUS_WATCHDOG_S_PER_UNIT:
+            self.poke("bus_watchdog", -1)
 
     def _follow_hand(self) -> None:
         """A slack shaft goes with the hand at once."""
@@ -228,19 +275,26 @@ class EmulatedMotor:
         """Where the shaft comes to rest [ticks] and the current there [mA, motor's sign]."""
         held = self.shaft if self.hand is None else self.hand
         mode, limit = self.peek("operating_mode"), float(self.peek("current_limit"))
+        if self.tripped:
+            return held, 0.0
         if mode == OperatingMode.CURRENT:
-            current = max(-limit, min(limit, float(self.peek("goal_current"))))
+            current = self._clipped_current()
         elif mode in _POSITION_MODES:
             if mode == OperatingMode.CURRENT_BASED_POSITION:
                 limit = min(limit, abs(float(self.peek("goal_current"))))
             goal = self._shaft_of(self.peek("goal_position"))
             if self.hand is None:
-                return goal, 0.0
+                return goal, self._direction * self.load_ma
             current = self._direction * (goal - held) / _COMPLIANCE
             current = max(-limit, min(limit, current))
         else:
             return held, 0.0
         return held + self._direction * current * _COMPLIANCE, current
+
+    def _clipped_current(self) -> float:
+        """Goal current within the limit [mA, motor's sign]."""
+        limit = float(self.peek("current_limit"))
+        return max(-limit, min(limit, float(self.peek("goal_current"))))
 
     def _largest_speed(self) -> float:
         profile = self.peek("profile_velocity") * _TICKS_PER_S_PER_UNIT
@@ -291,6 +345,8 @@ class EmulatedMotor:
             return StatusError.DATA_RANGE
         if item.name == "operating_mode" and value not in _MODES:
             return StatusError.DATA_RANGE
+        if item.name in _WATCHED and self.tripped:
+            return StatusError.DATA_RANGE
         if item.name in _GOALS and abs(value) > self.peek(_GOALS[item.name]):
             return StatusError.DATA_LIMIT
         if item.name == "goal_position" and self.peek("operating_mode") == OperatingMode.POSITION:
@@ -303,6 +359,8 @@ class EmulatedMotor:
 
     def _apply(self, item: Item, value: int) -> None:
         was_on = self.peek("torque_enable")
+        if item.name in ("torque_enable", "bus_watchdog"):
+            self._quiet_s = 0.0
         self.poke(item.name, value)
         if item.name == "operating_mode":
             self.poke("goal_current", self.peek("current_limit"))
