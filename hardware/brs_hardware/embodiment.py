@@ -38,6 +38,33 @@ class JointGroup:
 
 
 @dataclass(frozen=True)
+class HandConfig:
+    """A hand with fingers on a serial port, closed like one gripper (Inspire RH56)."""
+
+    port: str
+    baud: int = 115200
+    hand_id: int = 1
+    force_limit: int = 500  # 0..1000 gram-force of each finger; BRS
+    speed: int = 1000  # 0..1000; BRS
+    # (6,) 0 bent .. 1000 straight: little, ring, middle, index, thumb bend, thumb rotation. Equal
+    # numbers in both keep a joint out of it.
+    open_angles: np.ndarray = field(default_factory=lambda: np.array([1000.0] * 6))
+    closed_angles: np.ndarray = field(
+        default_factory=lambda: np.array([0.0, 0.0, 0.0, 0.0, 0.0, 1000.0])
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("force_limit", "speed", "open_angles", "closed_angles"):
+            value = np.asarray(getattr(self, name))
+            if np.any(value < 0) or np.any(value > 1000):
+                raise ValueError(f"'{name}' must lie within 0 and 1000")
+        if self.open_angles.shape != (6,) or self.closed_angles.shape != (6,):
+            raise ValueError("'open_angles' and 'closed_angles' need 6 numbers each")
+        if np.all(self.open_angles == self.closed_angles):
+            raise ValueError("'open_angles' and 'closed_angles' are the same")
+
+
+@dataclass(frozen=True)
 class Gripper:
     """Parallel gripper; inside the stack 0 is open and 1 closed, the vendor speaks of stroke."""
 
@@ -47,6 +74,8 @@ class Gripper:
     max_speed: float  # [1/s], closing fraction a second
     feedback_topic: str
     command_topic: str
+    end_effector: str = "parallel_jaw"  # or another that brs_hardware.end_effectors knows
+    hand: HandConfig | None = None  # where the end effector is a hand
 
     def to_stroke_mm(self, closed: float) -> float:
         """Stroke [mm] for a closing fraction 0..1."""

@@ -21,6 +21,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float32
 
 from brs_hardware.embodiment import Embodiment
+from brs_hardware.end_effectors import ParallelJaw
 from brs_hardware.errors import ConfigError
 from brs_hardware.feedback import FeedbackAssembler
 from brs_hardware.galaxea.battery import Battery, battery_problem
@@ -181,10 +182,12 @@ class VendorTopics:
             for name in robot.GROUPS
         }
         gripper_type = GRIPPER_COMMAND_TYPES[vendor.gripper_command]
-        self._gripper_publishers = {
-            name: self._publisher(gripper_type, robot.gripper(name).command_topic)
-            for name in robot.GRIPPERS
-        }
+        self._jaws = {}
+        for name in robot.GRIPPERS:
+            publisher = self._publisher(gripper_type, robot.gripper(name).command_topic)
+            self._jaws[name] = ParallelJaw(
+                robot.gripper(name), partial(self._send_stroke, name, publisher)
+            )
         self._base_type = BASE_COMMAND_TYPES[vendor.base_command]
         self._base_publisher = self._publisher(self._base_type, robot.base.command_topic)
         self._brake_publisher = self._publisher(Bool, robot.base.brake_topic, LATCHED)
@@ -208,14 +211,17 @@ class VendorTopics:
             publisher.publish(
                 conversions.joint_state(stamp_s, robot.group(name).joints, getattr(command, name))
             )
-        for name, publisher in self._gripper_publishers.items():
-            stroke_mm = robot.gripper(name).to_stroke_mm(getattr(command, name))
-            if robot.vendor.gripper_command == "float32":
-                publisher.publish(Float32(data=stroke_mm))
-            else:
-                message = conversions.joint_state(stamp_s, (name,), np.array([stroke_mm]))
-                publisher.publish(message)
+        for name, jaw in self._jaws.items():
+            jaw.act(stamp_s, getattr(command, name))
         self.send_base(stamp_s, command.base_velocity)
+
+    def _send_stroke(
+        self, name: str, publisher: Publisher, stamp_s: float, stroke_mm: float
+    ) -> None:
+        if self._robot.vendor.gripper_command == "float32":
+            publisher.publish(Float32(data=stroke_mm))
+        else:
+            publisher.publish(conversions.joint_state(stamp_s, (name,), np.array([stroke_mm])))
 
     def send_base(self, stamp_s: float, velocity: np.ndarray) -> None:
         """Publish a base velocity (3,) vx, vy [m/s], wz [rad/s] in base_link alone."""
