@@ -304,7 +304,7 @@ class _Controller(PyJoyCon):
         device_factory: Callable[[], HidDevice],
     ) -> None:
         # Not the parent's constructor, which opens by the wrong serial and starts its thread.
-        self.side, self.serial = side, serial
+        self.side = side
         self.vendor_id, self.product_id = JOYCON_VENDOR_ID, PRODUCT_IDS[side]
         self._input_hooks: list[Callable[[PyJoyCon], None]] = []
         self._input_report = bytes(REPORT_SIZE)
@@ -321,7 +321,7 @@ class _Controller(PyJoyCon):
         self._thread = threading.Thread(target=self._run, name=f"joycon-{side}", daemon=True)
         self._joycon_device: Any = device_factory()
         self._joycon_device.open(self.vendor_id, self.product_id, serial)
-        self.serial = self._joycon_device.get_serial_number_string() or serial or ""
+        self.serial: str = self._joycon_device.get_serial_number_string() or serial or ""
 
     def start(self, timeout_s: float) -> None:
         """Set up and read; raises OSError when no report arrives in time."""

@@ -142,6 +142,11 @@ class JoyLo:
         self._neutral_ticks = zero + zeros.signs * self._neutral / RAD_PER_TICK
 
     @property
+    def signs(self) -> np.ndarray:
+        """(joints,) +1 or -1, of the leader's YAML or of the calibration it is bound to."""
+        return self._signs
+
+    @property
     def neutral_ticks(self) -> np.ndarray:
         """(joints,) what the masters read in the neutral pose. Raises DeviceError: not bound."""
         return self._bound_ticks()
@@ -294,6 +299,7 @@ class JoyLo:
         self.bus.sync_write("torque_enable", dict.fromkeys(self._motors, 0))
         still_on = self.bus.sync_read("torque_enable", self._motors)
         self.bus.torque([m for m, on in zip(self._motors, still_on, strict=True) if on], False)
+        self.bus.sync_write("bus_watchdog", dict.fromkeys(self._motors, 0))
         self._driven = False
         if self._coupled:
             self._home(dict.fromkeys(self._pairs.values(), 0))

@@ -26,7 +26,11 @@ def save_neutral(leader: JoyLo, path: Path) -> None:
     leader.bus.sync_write(_REGISTER, dict.fromkeys(leader.config.motors, token))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
-    kept = {"token": token, "ticks": leader.neutral_ticks.tolist()}
+    kept = {
+        "token": token,
+        "ticks": leader.neutral_ticks.tolist(),
+        "signs": leader.signs.tolist(),
+    }
     partial.write_text(json.dumps(kept))
     partial.replace(path)
 
@@ -40,13 +44,14 @@ def restore_neutral(leader: JoyLo, path: Path) -> bool:
     try:
         kept = json.loads(path.read_text())
         token, ticks = int(kept["token"]), np.array(kept["ticks"], dtype=float)
+        signs = [float(sign) for sign in kept["signs"]]
     except (FileNotFoundError, KeyError, ValueError, TypeError):
         return False
-    masters = (*leader.config.left.masters, *leader.config.right.masters)
     motors = leader.config.motors
-    if len(ticks) != len(masters) or leader.bus.sync_read(_REGISTER, motors) != [token] * len(
-        motors
-    ):
+    # Ticks are worth something only with the signs that they were bound with.
+    if ticks.shape != leader.signs.shape or signs != leader.signs.tolist():
+        return False
+    if leader.bus.sync_read(_REGISTER, motors) != [token] * len(motors):
         return False
     leader.restore_neutral(ticks)
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,22 @@ def test_binding_survives_a_restart_of_the_driver(config: JoyLoConfig, tmp_path:
         again.close()
 
 
+def test_a_binding_of_other_signs_is_not_taken_up(config: JoyLoConfig, tmp_path: Path) -> None:
+    """A sign that was corrected since would move that joint the wrong way round."""
+    kept = tmp_path / "neutral.json"
+    with EmulatedJoyLo(config):
+        leader = JoyLo(config)
+        leader.connect()
+        leader.bind_neutral()
+        save_neutral(leader, kept)
+        leader.close()
+        left = dataclasses.replace(config.left, signs=-config.left.signs)
+        corrected = JoyLo(dataclasses.replace(config, left=left))
+        corrected.connect()
+        assert not restore_neutral(corrected, kept)
+        corrected.close()
+
+
 def test_motors_that_lost_power_are_not_trusted(config: JoyLoConfig, tmp_path: Path) -> None:
     kept = tmp_path / "neutral.json"
     for powered_on in range(2):  # a new emulator is a power cycle
@@ -47,7 +64,10 @@ def test_motors_that_lost_power_are_not_trusted(config: JoyLoConfig, tmp_path: P
             leader.close()
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"token": 1}', '{"token": "x", "ticks": [1]}', "[]"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", '{"token": 1}', '{"token": 1, "ticks": [0]}', '{"token": "x", "ticks": [1]}', "[]"],
+)
 def test_a_broken_file_means_nothing_was_kept(
     config: JoyLoConfig, tmp_path: Path, text: str
 ) -> None:

@@ -1,7 +1,8 @@
 """Node `joylo`: both leader arms and both Joy-Cons onto the bus of topics.
 
-Worker threads own the devices: `leader` reads the motors on a steady beat and publishes at once,
-one thread for each Joy-Con keeps it connected. A device that fails is told of in one line and
+Worker threads own the devices: `leader` reads the motors on a steady beat and publishes at once
+(and drives them in all modes but `free`, see `leader_driver`); one thread for each Joy-Con keeps
+it connected and shakes it. A device that fails is told of in one line and
 tried again every second; while it is away its topic is silent, and teleop lets go.
 """
 
@@ -16,16 +17,20 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState, Joy
 from std_srvs.srv import Trigger
 
+from brs_hardware.calibration_store import load_leader_calibration
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import ConfigError, DeviceError
 from brs_hardware.joycon import JoyCon
 from brs_hardware.joylo import JoyLo, load_leader, runtime_folder
+from brs_hardware.leader_calibration import joint_ranges
 from brs_hardware.neutral import restore_neutral, save_neutral
 from brs_nodes import conversions
 from brs_nodes.common import SENSOR, Diagnostics, Priority, declare, now_s, parameter, run
+from brs_nodes.leader_driver import DriverOptions, LeaderDriver
 from brs_sim.emulators.joycon_socket import device_factory
 
 RETRY_S = 1.0
+SHAKE_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,9 @@ class Parameters:
     leader: str = parameter("joylo", "leader description in config/leaders")
     rate_hz: float = parameter(100.0, "rate of leader samples", 1.0, 500.0)
     bind: str = parameter(
-        "auto", "neutral pose: `start` binds at start, `service` waits for joylo/bind_neutral"
+        "auto",
+        "auto: by the stored calibration, else as `start` where emulated and as `service` where"
+        " real; start: the neutral pose at start; service: when joylo/bind_neutral is called",
     )
 
 
@@ -55,6 +62,7 @@ class JoyLoNode(Node):
             self.parameters.bind == "auto" and self.config.emulated
         )
         self._kept = runtime_folder() / f"{self.config.name}_neutral.json"
+        self._ranges = joint_ranges(robot)
         self._joints = (*robot.left_arm.joints, *robot.right_arm.joints)
         self.arms = self.create_publisher(JointState, "joylo/joint_states", SENSOR)
         self.joys = {
@@ -66,6 +74,16 @@ class JoyLoNode(Node):
             side: JoyCon(side, config, lambda: now_s(self), device_factory(config))
             for side, config in joycons.items()
         }
+        options = DriverOptions(
+            self.parameters.control,
+            self.parameters.mode,
+            self.parameters.mirror,
+            self.parameters.rumble,
+            self.parameters.rate_hz,
+        )
+        self._shakes: dict[str, float] = {}
+        self._wakes = {side: threading.Event() for side in self.joycons}
+        self.driver = LeaderDriver(self, self.leader, robot, self.joycons, self._shake, options)
         self.create_service(Trigger, "joylo/bind_neutral", self._on_bind)
         self.diagnostics = Diagnostics(self, self._summary)
         self._problems: dict[str, str] = {}
@@ -91,12 +109,15 @@ class JoyLoNode(Node):
                 self._stream()
             except DeviceError as error:
                 self._report("arms", error)
+                self.driver.lost(str(error))
             finally:
-                self.leader.close()
+                self.leader.close()  # takes the torque off, whatever happened
             self._closing.wait(RETRY_S)
 
     def _bind(self) -> None:
-        """Take up the binding from before a restart, or bind anew."""
+        """By the stored calibration, else by the binding from before a restart, else anew."""
+        if self.parameters.bind == "auto" and self._bind_absolutely():
+            return
         if restore_neutral(self.leader, self._kept):
             self.get_logger().info("neutral pose kept from before")
             return
@@ -114,6 +135,24 @@ class JoyLoNode(Node):
                     return
         self._bind_now()
 
+    def _bind_absolutely(self) -> bool:
+        """False, and why in the log, where no stored calibration fits these motors."""
+        try:
+            stored = load_leader_calibration(self.config, self.leader.bus)
+        except ConfigError as error:
+            self.get_logger().warning(f"{error}; until then the neutral pose is bound")
+            return False
+        if stored is None:
+            if not self.config.emulated:
+                self.get_logger().warning(
+                    "no calibration is stored, so the neutral pose is bound after every power"
+                    " cycle; `brs calibrate joylo` makes one that lasts"
+                )
+            return False
+        self.leader.bind_zeros(stored.zeros, self._ranges)
+        self.get_logger().info(f"bound by the calibration of {stored.made}")
+        return True
+
     def _bind_now(self) -> None:
         self._bind_requested.clear()
         self.leader.bind_neutral()
@@ -125,18 +164,22 @@ class JoyLoNode(Node):
 
     def _stream(self) -> None:
         """Read, stamp and publish on a steady beat until closed; raises DeviceError."""
-        period_s = 1.0 / self.parameters.rate_hz
+        driver = self.driver
+        driver.start()
         due_s = time.monotonic()
         while not self._closing.is_set():
             before_s = now_s(self)
-            sample = self.leader.read(before_s)
-            # The motors answered some time in between; the middle is off by half of it at most.
-            sample = replace(sample, stamp_s=0.5 * (before_s + now_s(self)))
-            self.arms.publish(conversions.leader_to_message(sample, self._joints))
-            self.diagnostics.count("arms")
-            self._publish_joycons()
+            sample = driver.read(before_s)
+            if driver.beat:
+                # The motors answered some time in between; the middle is off by half at most.
+                sample = replace(sample, stamp_s=0.5 * (before_s + now_s(self)))
+                self.arms.publish(conversions.leader_to_message(sample, self._joints))
+                self.diagnostics.count("arms")
+                self._publish_joycons()
             if self._bind_requested.is_set():
                 self._bind_now()
+            driver.decide()
+            period_s = driver.period_s
             due_s = max(due_s + period_s, time.monotonic() - period_s)
             time.sleep(max(0.0, due_s - time.monotonic()))
 
@@ -165,11 +208,19 @@ class JoyLoNode(Node):
                         self._first_connection(joycon)
                     self._mend(side)
                 joycon.sample()
+                if strength := self._shakes.pop(side, 0.0):
+                    joycon.rumble(strength, SHAKE_S)
             except DeviceError as error:
                 self._report(side, error)
                 self._closing.wait(RETRY_S)
-            self._closing.wait(0.1)
+            self._wakes[side].wait(0.1)
+            self._wakes[side].clear()
         joycon.close()
+
+    def _shake(self, side: str, strength: float) -> None:
+        """Let the controller's own thread shake it: writing to it may wait."""
+        self._shakes[side] = strength
+        self._wakes[side].set()
 
     def _first_connection(self, joycon: JoyCon) -> None:
         """Connect, or tell why a connection that was there is gone."""
@@ -199,13 +250,16 @@ class JoyLoNode(Node):
         values = {"bus errors": statistics.errors, "bus retries": statistics.retries}
         if self._problems:
             return 2, "; ".join(self._problems.values()), values
-        return 0, "leading", values
+        return 0, f"leading, {self.driver.loop.mode}", values
 
     def close(self) -> None:
         """Stop the threads; closing the leader takes its torque off."""
         self._closing.set()
+        for wake in self._wakes.values():
+            wake.set()
         for thread in self._threads:
             thread.join(timeout=2.0)
+        self.driver.close()
 
 
 def main() -> None:
