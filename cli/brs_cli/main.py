@@ -18,6 +18,10 @@ COMMANDS = {
     "disarm": ("brs_cli.person", "stop following"),
     "estop": ("brs_cli.person", "latch the soft e-stop"),
     "clear": ("brs_cli.person", "unlatch the soft e-stop; the robot stays disarmed"),
+    "calibrate": (
+        "brs_cli.calibrate",
+        "calibrate the leader: joylo (arms) or joycon (sticks)",
+    ),
     "bind": ("brs_cli.person", "bind the hanging leader arms to their neutral pose"),
     "doctor": ("brs_cli.doctor", "check installation, DDS, devices and rates"),
     "record": ("brs_cli.record", "start, stop, save or discard an episode"),
@@ -47,7 +51,7 @@ def main() -> None:
         program = [sys.executable, "-m", "brs_cli.main", *arguments]
         os.execve(sys.executable, program, workspace_environment())
     sys.argv = [f"brs {command}", *rest]
-    errors = user_errors(needs_workspace=command != "doctor")
+    errors = user_errors(needs_workspace=command not in ("doctor", "calibrate"))
     try:
         importlib.import_module(COMMANDS[command][0]).main()
     except errors as error:
@@ -66,7 +70,7 @@ def user_errors(needs_workspace: bool) -> tuple[type[Exception], ...]:
 
         importlib.import_module("brs_nodes.common")
     except ModuleNotFoundError as error:
-        if not needs_workspace:  # doctor tells what is missing by itself
+        if not needs_workspace:
             return BrsError, EpisodeError
         raise SystemExit(f"brs: the workspace is not built ({error}); run `make setup`") from None
     return BrsError, EpisodeError, LaunchError
