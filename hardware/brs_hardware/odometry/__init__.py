@@ -1,0 +1,27 @@
+"""Where the base is, from whatever tells of its motion; no clock, no ROS.
+
+T265 or other odometry -> LeverArm ------+
+wheels or chassis feedback -> WheelOdometry +-> BaseMotion -> OdometryFilter -> OdometryEstimate
+RGB-D camera -> RgbdOdometry ------------+
+
+Drift of each on a simulated drive: `python -m brs_sim.emulators.odometry_drive`.
+"""
+
+from brs_hardware.odometry.fusion import FilterConfig, InputStatus, OdometryFilter
+from brs_hardware.odometry.lever_arm import LeverArm
+from brs_hardware.odometry.motion import BaseMotion, OdometryEstimate
+from brs_hardware.odometry.rgbd import RgbdConfig, RgbdOdometry
+from brs_hardware.odometry.wheels import WheelConfig, WheelOdometry
+
+__all__ = [
+    "BaseMotion",
+    "FilterConfig",
+    "InputStatus",
+    "LeverArm",
+    "OdometryEstimate",
+    "OdometryFilter",
+    "RgbdConfig",
+    "RgbdOdometry",
+    "WheelConfig",
+    "WheelOdometry",
+]

@@ -1,0 +1,220 @@
+"""Joins all that tells of the base's motion in one extended Kalman filter (filterpy).
+
+State: x, y, yaw in odom; vx, vy, wz in base_link; and two scales by which the wheels read too
+much, in driving and in turning (worn tyres, carpet, slip), seen whenever another source is there.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from brs_hardware.errors import ConfigError
+from brs_hardware.odometry.motion import BaseMotion, OdometryEstimate, advance
+
+_STATES = 8
+_POSE, _VELOCITY, _SCALE = slice(0, 3), slice(3, 6), slice(6, 8)
+_SCALE_OF_AXIS = (6, 6, 7)  # of vx, vy, wz
+
+
+@dataclass(frozen=True)
+class FilterConfig:
+    """What the base can do, and what sources are believed."""
+
+    acceleration: tuple[float, float, float] = (0.8, 0.8, 1.2)  # usual [m/s^2, m/s^2, rad/s^2]
+    scale_spread: float = 0.05  # of the wheels' scales at the beginning
+    scale_change: float = 0.02  # of them in a second, per root second
+    gate: float = 21.1  # squared Mahalanobis distance, 3 degrees of freedom, 99.99 %
+    patience: int = 15  # samples refused in a row after which the source is believed again
+    timeout_s: float = 0.3  # a source silent for longer is lost
+    max_delay_s: float = 0.3  # samples older than that are left out
+    lost_speed: tuple[float, float, float] = (0.3, 0.3, 0.4)  # unseen, it may move so fast
+    coast_s: float = 0.3  # unseen, the last velocity fades within this
+
+
+@dataclass
+class InputStatus:
+    """How one source has been doing."""
+
+    scaled: bool  # reads velocity through the wheels' scale
+    stamp_s: float = -math.inf  # of its newest sample that was believed
+    used: int = 0
+    refused: int = 0  # by the gate
+    late: int = 0
+    in_a_row: int = 0  # refused since the last used one
+
+
+class OdometryFilter:
+    """See the module. Time is that of the stamps and of `predict`'s argument.
+
+    Args:
+        config: dynamics, gate and time-outs.
+        pose: (3,) where it begins in odom.
+
+    Raises:
+        ConfigError: filterpy is not installed.
+    """
+
+    def __init__(self, config: FilterConfig | None = None, pose: np.ndarray | None = None) -> None:
+        try:
+            from filterpy.kalman import ExtendedKalmanFilter
+        except ImportError:
+            raise ConfigError(
+                "filterpy is not installed", remedy="pip install brs[perception]"
+            ) from None
+        self.config = config or FilterConfig()
+        self.inputs: dict[str, InputStatus] = {}
+        self._now_s: float | None = None
+        self._ekf: Any = ExtendedKalmanFilter(dim_x=_STATES, dim_z=3)
+        self._ekf.x = np.zeros(_STATES)
+        if pose is not None:
+            self._ekf.x[_POSE] = pose
+        spread = self.config.scale_spread**2
+        self._ekf.P = np.diag([1e-8] * 3 + [0.25] * 3 + [spread] * 2)
+
+    def add_input(self, name: str, wheels: bool = False) -> None:
+        """Make a source known; `wheels` reads through the scales that the filter estimates."""
+        self.inputs[name] = InputStatus(scaled=wheels)
+
+    def lost(self, now_s: float) -> list[str]:
+        """Sources that are silent, or refused, for too long."""
+        limit_s = now_s - self.config.timeout_s
+        return [name for name, status in self.inputs.items() if status.stamp_s < limit_s]
+
+    def update(self, name: str, motion: BaseMotion) -> bool:
+        """Take a sample of a source; False if it is too late or beyond belief."""
+        status = self.inputs[name]
+        self.predict(motion.stamp_s)
+        assert self._now_s is not None
+        delay_s = self._now_s - motion.stamp_s
+        if delay_s > self.config.max_delay_s:
+            status.late += 1
+            return False
+        # The base may have sped up since; a late sample is worth that much less.
+        drifted = np.array(self.config.acceleration) * delay_s
+        noise = motion.covariance + np.diag(drifted**2)
+        if not self._believable(status, motion.velocity, noise):
+            return False
+        self._ekf.update(
+            motion.velocity,
+            lambda x: self._jacobian(x, status.scaled),
+            lambda x: self._expected(x, status.scaled),
+            R=noise,
+        )
+        status.used += 1
+        status.in_a_row = 0
+        status.stamp_s = max(status.stamp_s, motion.stamp_s)
+        return True
+
+    def predict(self, now_s: float) -> None:
+        """Advance to a time; nothing happens for one that is past.
+
+        While every source is lost the velocity fades and the covariance grows as fast as the base
+        could be moving unseen.
+        """
+        if self._now_s is None:
+            self._now_s = now_s
+        # Short steps: linearisation holds, and a source is lost at its time and not at the end.
+        while now_s - self._now_s > 1e-9:
+            step_s = min(now_s - self._now_s, 0.1)
+            self._step(step_s, self._blind(self._now_s + step_s))
+            self._now_s += step_s
+
+    def estimate(self) -> OdometryEstimate:
+        """The base now."""
+        x, p = self._ekf.x, self._ekf.P
+        return OdometryEstimate(
+            stamp_s=self._now_s if self._now_s is not None else -math.inf,
+            pose=x[_POSE].copy(),
+            velocity=x[_VELOCITY].copy(),
+            pose_covariance=p[_POSE, _POSE].copy(),
+            velocity_covariance=p[_VELOCITY, _VELOCITY].copy(),
+        )
+
+    @property
+    def wheel_scale(self) -> np.ndarray:
+        """(2,) by how much the wheels read too much, driving and turning."""
+        return self._ekf.x[_SCALE].copy()
+
+    def _blind(self, now_s: float) -> bool:
+        return len(self.lost(now_s)) == len(self.inputs)
+
+    def _step(self, step_s: float, blind: bool) -> None:
+        config, ekf = self.config, self._ekf
+        pose, velocity = ekf.x[_POSE], ekf.x[_VELOCITY]
+        ekf.F = _transition(pose[2], velocity, step_s)
+        ekf.x[_POSE] = advance(pose, velocity, step_s)
+        noise = np.zeros((_STATES, _STATES))
+        spread = (np.array(config.acceleration) ** 2) * step_s
+        if blind:
+            # A first-order process whose spread settles at what the base may do unseen.
+            kept = math.exp(-step_s / config.coast_s)
+            ekf.F[_VELOCITY, _VELOCITY] *= kept
+            ekf.x[_VELOCITY] = kept * velocity
+            spread = np.array(config.lost_speed) ** 2 * (1.0 - kept**2)
+        noise[_VELOCITY, _VELOCITY] = np.diag(spread)
+        # Noise of velocity within the step moves the pose too.
+        moved = ekf.F[_POSE, _VELOCITY]
+        noise[_POSE, _POSE] = moved @ np.diag(spread) @ moved.T / 3.0
+        noise[_POSE, _VELOCITY] = moved @ np.diag(spread) / 2.0
+        noise[_VELOCITY, _POSE] = noise[_POSE, _VELOCITY].T
+        wander = config.scale_change**2 * step_s
+        # Scales stay what wheels can be: known no better than before, but no worse than at first.
+        scales = np.diag(ekf.P)[_SCALE]
+        noise[_SCALE, _SCALE] = np.diag(np.where(scales < config.scale_spread**2, wander, 0.0))
+        ekf.P = ekf.F @ ekf.P @ ekf.F.T + noise
+
+    def _believable(self, status: InputStatus, velocity: np.ndarray, noise: np.ndarray) -> bool:
+        """The gate; a source that insists for long is right, if it is finite."""
+        matrix = self._jacobian(self._ekf.x, status.scaled)
+        surprise = velocity - self._expected(self._ekf.x, status.scaled)
+        spread = matrix @ self._ekf.P @ matrix.T + noise
+        finite = bool(np.isfinite(surprise).all() and np.isfinite(noise).all())
+        if finite and surprise @ np.linalg.solve(spread, surprise) <= self.config.gate:
+            return True
+        status.refused += 1
+        status.in_a_row += 1
+        if not finite or status.in_a_row <= self.config.patience or self._others_agree(status):
+            return False
+        # Nobody supports the old velocity: forget it.
+        self._ekf.P[_VELOCITY, :] = self._ekf.P[:, _VELOCITY] = 0.0
+        self._ekf.P[_VELOCITY, _VELOCITY] = np.eye(3) * 0.25
+        return True
+
+    def _others_agree(self, status: InputStatus) -> bool:
+        assert self._now_s is not None
+        limit_s = self._now_s - self.config.timeout_s
+        return any(o is not status and o.stamp_s >= limit_s for o in self.inputs.values())
+
+    @staticmethod
+    def _expected(x: np.ndarray, scaled: bool) -> np.ndarray:
+        return x[_VELOCITY] * (1.0 + x[list(_SCALE_OF_AXIS)]) if scaled else x[_VELOCITY]
+
+    @staticmethod
+    def _jacobian(x: np.ndarray, scaled: bool) -> np.ndarray:
+        matrix = np.zeros((3, _STATES))
+        matrix[:, _VELOCITY] = np.eye(3)
+        if scaled:
+            for axis, scale in enumerate(_SCALE_OF_AXIS):
+                matrix[axis, 3 + axis] = 1.0 + x[scale]
+                matrix[axis, scale] = x[3 + axis]
+        return matrix
+
+
+def _transition(yaw: float, velocity: np.ndarray, step_s: float) -> np.ndarray:
+    """(8, 8) Jacobian of a step, with the yaw of its middle."""
+    middle = yaw + 0.5 * velocity[2] * step_s
+    cosine, sine = math.cos(middle) * step_s, math.sin(middle) * step_s
+    vx, vy, _ = velocity
+    along, across = cosine * vx - sine * vy, sine * vx + cosine * vy
+    matrix = np.eye(_STATES)
+    matrix[0, 2], matrix[1, 2] = -across, along
+    matrix[0, 3], matrix[0, 4] = cosine, -sine
+    matrix[1, 3], matrix[1, 4] = sine, cosine
+    # A turn bends the way by half of itself.
+    matrix[0, 5], matrix[1, 5] = -across * step_s / 2, along * step_s / 2
+    matrix[2, 5] = step_s
+    return matrix
