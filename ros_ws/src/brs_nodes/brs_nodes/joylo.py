@@ -43,6 +43,10 @@ class Parameters:
         "auto: by the stored calibration, else as `start` where emulated and as `service` where"
         " real; start: the neutral pose at start; service: when joylo/bind_neutral is called",
     )
+    control: str = parameter("joylo", "gains and masses in config/leaders/control")
+    mode: str = parameter("free", "while a dead-man button is held: free, float or bilateral")
+    mirror: bool = parameter(False, "the leader follows the armed robot while no button is held")
+    rumble: bool = parameter(True, "Joy-Cons shake when the robot touches something")
 
 
 class JoyLoNode(Node):
