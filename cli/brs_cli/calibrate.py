@@ -6,10 +6,11 @@ They use the devices themselves and need no ROS; the stack must not run meanwhil
 from __future__ import annotations
 
 import argparse
+import contextlib
 import select
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -25,22 +26,18 @@ class Wizard:
     """The person at the terminal.
 
     Args:
-        countdown_s: None asks for Enter; else every step begins by itself after so long [s].
+        asks: whether steps wait for Enter; else each begins when its countdown has ended.
+        countdown_s: before a step that needs both hands [s].
 
     Raises:
         BrsError: Enter is asked for, but there is no terminal.
     """
 
-    def __init__(self, countdown_s: float | None) -> None:
-        self.console = Console(highlight=False, soft_wrap=False)
-        self._countdown_s = countdown_s
-        if countdown_s is None and not sys.stdin.isatty():
+    def __init__(self, asks: bool, countdown_s: float) -> None:
+        self.console = Console(highlight=False)
+        self.asks, self._countdown_s = asks, countdown_s
+        if asks and not sys.stdin.isatty():
             raise BrsError("this needs a terminal", remedy="give --yes, and watch the countdown")
-
-    @property
-    def patient(self) -> bool:
-        """Whether a step that went wrong is done again."""
-        return self._countdown_s is None
 
     def say(self, text: str, style: str = "") -> None:
         """One paragraph."""
@@ -50,34 +47,43 @@ class Wizard:
         """A step begins."""
         self.console.print(f"\n[bold]{text}[/bold]")
 
-    def wait(self, todo: str, view: Callable[[], RenderableType]) -> None:
-        """Show a live view until the person presses Enter, or until the countdown ends.
+    @contextlib.contextmanager
+    def live(self) -> Iterator[Callable[[RenderableType], None]]:
+        """What is given to the function stands in place of what was given before."""
+        with Live(console=self.console, auto_refresh=False) as live:
+            yield lambda view: live.update(view, refresh=True)
+        if not self.console.is_terminal:
+            self.console.print()  # Live ends its line only on a terminal
+
+    def wait(
+        self, todo: str, view: Callable[[], RenderableType], *, both_hands: bool = False
+    ) -> None:
+        """Show a live view until the person presses Enter.
 
         Args:
             todo: what Enter does.
             view: gives the view; called at every refresh.
+            both_hands: the person needs them for the step, so a countdown follows Enter.
 
         Raises:
             BrsError: as the view does, or the terminal is gone.
         """
-        end_s = time.monotonic() + (self._countdown_s or 0.0)
+        with self.live() as show:
+            if self.asks:
+                lead = f"Enter, then {self._countdown_s:.0f} s" if both_hands else "Enter"
+                prompt = f"{lead}: {todo}   Ctrl-C: give up"
+                show(_prompted(view(), prompt))
+                while not self._entered():
+                    show(_prompted(view(), prompt))
+                if not both_hands:
+                    return
+            end_s = time.monotonic() + self._countdown_s
+            while (left_s := end_s - time.monotonic()) > 0.0:
+                show(_prompted(view(), f"{todo} in {left_s:.0f} s"))
+                time.sleep(REFRESH_S)
 
-        def frame() -> Group:
-            left_s = max(0.0, end_s - time.monotonic())
-            prompt = (
-                f"Enter: {todo}   Ctrl-C: give up" if self.patient else f"{todo} in {left_s:.0f} s"
-            )
-            return Group(view(), Text(prompt, style="bold cyan"))
-
-        with Live(frame(), console=self.console, auto_refresh=False) as live:
-            while not self._ready(end_s):
-                live.update(frame(), refresh=True)
-
-    def _ready(self, end_s: float) -> bool:
-        """Whether to go on; takes `REFRESH_S` while not."""
-        if not self.patient:
-            time.sleep(REFRESH_S)
-            return time.monotonic() >= end_s
+    def _entered(self) -> bool:
+        """Whether Enter was pressed; takes `REFRESH_S` while not."""
         if not select.select((sys.stdin,), (), (), REFRESH_S)[0]:
             return False
         if not sys.stdin.readline():
@@ -85,10 +91,14 @@ class Wizard:
         return True
 
 
+def _prompted(view: RenderableType, prompt: str) -> Group:
+    return Group(view, Text(prompt, style="bold cyan"))
+
+
 def main() -> None:
     """Entry point."""
     options = _parser().parse_args()
-    wizard = Wizard(options.countdown if options.yes else None)
+    wizard = Wizard(asks=not options.yes, countdown_s=options.countdown)
     leader = load_leader(options.leader)
     if options.device == "joylo":
         from brs_cli.calibrate_joylo import calibrate, check
@@ -105,8 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="brs calibrate", description=__doc__)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--leader", default="joylo", help="description in config/leaders")
-    common.add_argument("--yes", action="store_true", help="no questions; steps are counted down")
-    common.add_argument("--countdown", type=float, default=5.0, help="before each step [s]")
+    common.add_argument("--yes", action="store_true", help="ask nothing, only count down")
+    common.add_argument("--countdown", type=float, default=5.0, help="before a pose is read [s]")
     devices = parser.add_subparsers(dest="device", required=True)
     joylo = devices.add_parser("joylo", parents=[common], help="the arms, by two poses")
     joylo.add_argument("--robot", default="r1", help="description in config/robots")

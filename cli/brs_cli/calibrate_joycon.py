@@ -6,7 +6,6 @@ import datetime
 import time
 
 import numpy as np
-from rich.live import Live
 from rich.text import Text
 
 from brs_cli.calibrate import REFRESH_S, Wizard
@@ -69,7 +68,7 @@ def _solved(wizard: Wizard, joycon: JoyCon) -> StickConfig:
         try:
             return solve_stick(at_rest, _circled(wizard, joycon, np.median(at_rest, axis=0)))
         except DeviceError as error:
-            if not wizard.patient:
+            if not wizard.asks:
                 raise
             wizard.say(str(error), style="red")
 
@@ -78,12 +77,12 @@ def _circled(wizard: Wizard, joycon: JoyCon, centre: np.ndarray) -> np.ndarray:
     """(n, 2) samples until the whole circle is covered, or patience ends."""
     samples: list[np.ndarray] = []
     start_s = time.monotonic()
-    with Live(console=wizard.console, auto_refresh=False) as live:
+    with wizard.live() as show:
         while True:
             samples += _samples(joycon, REFRESH_S)
             covered = coverage(np.array(samples), centre)
             dots = "".join("●" if there else "○" for there in covered)
-            live.update(Text(f"{dots}  {covered.sum()} of {SECTORS}"), refresh=True)
+            show(Text(f"{dots}  {covered.sum()} of {SECTORS}"))
             elapsed_s = time.monotonic() - start_s
             done = covered.all() and elapsed_s >= LEAST_CIRCLING_S
             if done or elapsed_s >= MOST_CIRCLING_S:

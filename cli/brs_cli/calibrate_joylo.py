@@ -75,7 +75,7 @@ def check(wizard: Wizard, config: JoyLoConfig, robot: str) -> None:
         leader.bind_zeros(stored.zeros, joint_ranges(load_embodiment(robot)))
         wizard.title(f"Check of the calibration of {stored.made}")
         _show(wizard, pose)
-        wizard.wait("check", lambda: _angle_table(leader, pose))
+        wizard.wait("check", lambda: _angle_table(leader, pose), both_hands=True)
         angles = np.mean(
             [_angles(leader) for _ in _paced(settings.samples)],
             axis=0,
@@ -119,7 +119,7 @@ def _solved(wizard: Wizard, leader: JoyLo, settings: CalibrationConfig) -> Leade
         try:
             return solve(leader.config, settings.poses, (one, other), settings.pose_tolerance_rad)
         except DeviceError as error:
-            if not wizard.patient:
+            if not wizard.asks:
                 raise
             wizard.say(str(error), style="red")
 
@@ -138,12 +138,16 @@ def _read(
         first = settings.poses[0]
         move = np.abs(np.concatenate([pose.left - first.left, pose.right - first.right]))
     while True:
-        wizard.wait("read this pose", lambda: _tick_table(leader, settings, before, move))
+        wizard.wait(
+            "read this pose",
+            lambda: _tick_table(leader, settings, before, move),
+            both_hands=True,
+        )
         samples = np.array([leader.read_ticks() for _ in _paced(settings.samples)])
         try:
             reading = read_pose(leader.config, samples, settings.still_rad)
         except DeviceError as error:
-            if not wizard.patient:
+            if not wizard.asks:
                 raise
             wizard.say(str(error), style="red")
             continue
@@ -234,7 +238,7 @@ def _angle_table(leader: JoyLo, pose: CalibrationPose | None) -> Table:
 
 
 def _outcome_table(config: JoyLoConfig, zeros: LeaderZeros) -> Table:
-    columns = ("sign", "zero", "mounted", "pose error")
+    columns = ("sign", "zero", "mounted", "error")
     mounted = np.degrees(mounting_deviation_rad(zeros))
     error = np.degrees(zeros.pose_error_rad)
     cells = [

@@ -35,6 +35,7 @@ class Terminal:
     def __init__(self, *arguments: str) -> None:
         self._screen, device = os.openpty()
         self._seen = ""
+        arguments += ("--leader", "joylo_emulated", "--countdown", "0")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "brs_cli.main", "calibrate", *arguments],
             stdin=device,
@@ -110,13 +111,13 @@ def pose_both(terminal: Terminal, hand: EmulatedJoyLo) -> None:
     for pose in (HANGING, SQUARE):
         terminal.wait_for(f"pose '{pose.name}'")
         hand.move_hand(pose.left, pose.right)
-        terminal.wait_for("Enter: read this pose")
+        terminal.wait_for("read this pose")
         terminal.press_enter()
         terminal.wait_for("the arms were still")
 
 
 def test_a_person_calibrates_goes_wrong_once_and_checks(hand: EmulatedJoyLo) -> None:
-    terminal = Terminal("joylo", "--leader", "joylo_emulated")
+    terminal = Terminal("joylo")
     terminal.wait_for("16 motors answer")
     terminal.wait_for("pose 'hanging'")
     hand.move_hand(HANGING.left, HANGING.right)
@@ -141,14 +142,14 @@ def test_a_person_calibrates_goes_wrong_once_and_checks(hand: EmulatedJoyLo) -> 
 
     hand.power_cycle()
     hand.move_hand(HANGING.left, HANGING.right)
-    terminal = Terminal("joylo", "--leader", "joylo_emulated", "--check")
-    terminal.wait_for("Enter: check")
+    terminal = Terminal("joylo", "--check")
+    terminal.wait_for("Enter, then 0 s: check")
     terminal.press_enter()
     assert terminal.end() == 0
     assert "Every joint is within 8.6 degrees" in terminal.last
 
     hand.move_hand(HANGING.left - np.array([0, 0, 0, 0.3, 0, 0]), HANGING.right)
-    terminal = Terminal("joylo", "--leader", "joylo_emulated", "--check", "--yes", "--countdown=0")
+    terminal = Terminal("joylo", "--check", "--yes")
     assert terminal.end() == 1
     assert "off from pose 'hanging': left_arm_joint4 by -17.2 degrees" in terminal.last
 
@@ -158,7 +159,7 @@ def test_giving_up_leaves_the_old_file_and_the_motors_alone(hand: EmulatedJoyLo)
     path.parent.mkdir(parents=True)
     path.write_text("what was there")
     marks = [motor.peek(store.MARK_REGISTER) for motor in hand.chain.motors]
-    terminal = Terminal("joylo", "--leader", "joylo_emulated")
+    terminal = Terminal("joylo")
     pose_both(terminal, hand)
     terminal.wait_for("Enter: store")
     terminal.press_ctrl_c()
@@ -170,9 +171,9 @@ def test_giving_up_leaves_the_old_file_and_the_motors_alone(hand: EmulatedJoyLo)
 
 
 def test_a_port_in_use_is_told_in_one_line(hand: EmulatedJoyLo) -> None:
-    first = Terminal("joylo", "--leader", "joylo_emulated")
+    first = Terminal("joylo")
     first.wait_for("pose 'hanging'")
-    second = Terminal("joylo", "--leader", "joylo_emulated")
+    second = Terminal("joylo")
     assert second.end() == 1
     assert "another program uses the device. Try: stop that program" in second.last
     assert "Traceback" not in second.last
@@ -189,7 +190,7 @@ def test_a_stick_is_circled_and_stored(hand: EmulatedJoyLo) -> None:
             angle += 0.05
             hand.set_stick("right", (np.cos(angle), np.sin(angle)))
 
-    terminal = Terminal("joycon", "--leader", "joylo_emulated", "--side", "right")
+    terminal = Terminal("joycon", "--side", "right")
     terminal.wait_for("Enter: leave the stick alone")
     terminal.press_enter()
     terminal.wait_for("Now circle the stick")
