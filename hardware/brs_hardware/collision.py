@@ -1,0 +1,330 @@
+"""Keeps the robot off itself, the floor and keep-out boxes, one small joint step at a time.
+
+    wanted step --> slow down: of all steps the joints can make now, the one nearest to the
+                    wanted that approaches nothing faster than can be stopped (a small QP)
+                --> prove: does braking from there end before the stop distance?  yes: send it
+                                                                                  no: brake
+
+Why this is safe: a step is sent only if braking from it, step by step at the joints' greatest
+deceleration, passes no posture nearer than the stop distance. So from every posture that was
+sent there is such a way to rest, namely the rest of the braking that was checked one step
+before; it is what is sent when nothing else can be proved. Between two checked postures
+distances are bounded by how far the links can travel, so nothing thin is jumped over. Only a
+keep-out given in `odom` can come nearer by itself, when the base drives.
+
+Every joint is sent between its wanted step and its hardest braking: never faster than wanted,
+never further than its acceleration limit away from its speed. What starts nearer than the stop
+distance, or touching, may go anywhere that is not nearer still.
+
+Not thread-safe. Needs the extra `sim` (MuJoCo, DAQP).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from brs_hardware.collision_model import (
+    FLOOR,
+    Clearance,
+    CollisionConfig,
+    CollisionModel,
+    KeepOut,
+    load_collision_config,
+)
+from brs_hardware.embodiment import Embodiment
+from brs_hardware.errors import ConfigError
+
+__all__ = ["Clearance", "CollisionConfig", "CollisionGuard", "GuardEvent", "GuardResult", "KeepOut"]
+
+# Distances of touching shapes are exact to about this; a motion this small is none.
+_TOLERANCE_M = 1e-6
+_TOLERANCE_RAD = 1e-6
+# Slowing down aims this far outside the stop distance, because it thinks in straight lines.
+_BUFFER_M = 0.002
+_CORRECTION = 0.2  # share of an intrusion into that buffer that one step makes good
+
+
+@dataclass(frozen=True)
+class GuardEvent:
+    """Why a step was changed."""
+
+    rule: str  # self_collision or keep_out
+    first: str  # link
+    second: str  # link, keep-out or `floor`
+    distance_m: float  # before the step
+    braked: bool  # True: braking hard; False: slowed or turned aside
+    message: str
+
+
+@dataclass(frozen=True)
+class GuardResult:
+    """What to send."""
+
+    position: dict[str, np.ndarray]  # torso, left_arm, right_arm [rad]
+    velocity: dict[str, np.ndarray]  # that leads there [rad/s]
+    events: tuple[GuardEvent, ...]
+
+
+class CollisionGuard:
+    """See the module.
+
+    Args:
+        embodiment: the robot.
+        config: distances and shapes; `<robot>_collisions.yaml` if not given.
+        keep_outs: boxes around the robot.
+
+    Raises:
+        ConfigError: MuJoCo or DAQP missing, or the configuration does not fit the URDF.
+    """
+
+    def __init__(
+        self,
+        embodiment: Embodiment,
+        config: CollisionConfig | None = None,
+        keep_outs: Sequence[KeepOut] = (),
+    ) -> None:
+        try:
+            import daqp
+        except ImportError:
+            raise ConfigError(
+                "the collision guard needs DAQP, which is not installed",
+                remedy="pip install brs[sim]",
+            ) from None
+        self._solve = daqp.solve
+        self.config = config or load_collision_config(embodiment)
+        self._model = CollisionModel(embodiment, self.config, keep_outs)
+        self._joints = self._model.joints
+        self._deceleration = self._joints.limits("max_acceleration")
+        self._weight = 1.0 / self._joints.limits("max_velocity") ** 2
+
+    def clearance(
+        self, joints: Mapping[str, np.ndarray], base_pose: np.ndarray | None = None
+    ) -> Clearance:
+        """The two things nearest to each other in one posture.
+
+        Args:
+            joints: positions [rad] by group; a group left out stands at zero.
+            base_pose: (3,) x, y [m], yaw [rad] in odom; the origin if not given.
+        """
+        self._model.place_base(np.zeros(3) if base_pose is None else base_pose)
+        self._model.place(self._joints.stack(joints))
+        return self._model.nearest()
+
+    def limit(
+        self,
+        position: dict[str, np.ndarray],
+        velocity: dict[str, np.ndarray],
+        wanted: dict[str, np.ndarray],
+        dt_s: float,
+        base_pose: np.ndarray,
+    ) -> GuardResult:
+        """The next posture to send.
+
+        Args:
+            position: commanded posture now [rad], by group.
+            velocity: its velocity [rad/s].
+            wanted: next posture, already within the joints' limits of position, velocity and
+                acceleration.
+            dt_s: until it is sent [s], positive.
+            base_pose: (3,) x, y [m], yaw [rad] in odom.
+        """
+        now, speed = self._joints.stack(position), self._joints.stack(velocity)
+        goal = self._joints.stack(wanted) - now
+        slower = np.maximum(np.abs(speed) - self._deceleration * dt_s, 0.0)
+        brake = np.sign(speed) * slower * dt_s
+        self._model.place_base(base_pose)
+        self._model.place(now)
+        fastest = np.maximum(np.abs(goal), np.abs(brake)) / dt_s
+        travel = fastest * dt_s + fastest**2 / (2.0 * self._deceleration)
+        approach = self._model.greatest_approach(travel)
+        config = self.config
+        floor = config.stop_distance_m + _BUFFER_M
+        needed = np.where(
+            approach > 0.0, np.maximum(config.slow_distance_m, floor + approach), -np.inf
+        )
+        distance = self._model.distances(needed)
+        near = np.flatnonzero(distance < needed)
+        if not near.size:
+            return self._result(now, goal, dt_s, ())
+        step, limiting = self._slow_down(near, distance[near], goal, brake, dt_s)
+        least = np.minimum(config.stop_distance_m, distance[near])
+        braked = not self._can_stop(near, distance[near], least, now, step, dt_s)
+        if braked:
+            step = brake
+        if np.max(np.abs(step - goal)) < _TOLERANCE_RAD:
+            return self._result(now, step, dt_s, ())
+        if not limiting.size:
+            limiting = near[[int(np.argmin(distance[near]))]]
+        events = tuple(self._event(pair, float(distance[pair]), braked) for pair in limiting)
+        return self._result(now, step, dt_s, events)
+
+    def _slow_down(
+        self,
+        near: np.ndarray,
+        distance: np.ndarray,
+        goal: np.ndarray,
+        brake: np.ndarray,
+        dt_s: float,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Step (n,) between `brake` and `goal` that approaches nothing too fast.
+
+        Nothing is approached faster than the joints that cause it can stop in the room left, nor
+        (within the slow distance) faster than a speed that falls to zero at the stop distance.
+
+        Returns:
+            The step, and the pairs that keep it from the goal.
+        """
+        self._model.prepare_gradients()
+        gradient = np.array([self._model.gradient(pair) for pair in near])
+        config = self.config
+        room = distance - config.stop_distance_m - _BUFFER_M
+        share = np.maximum(-gradient * goal, 0.0)  # approach by each joint [m]
+        asked = share.sum(axis=1)
+        # Braking from `goal`, joint i adds v_i^2 / 2 a_i, that is share * |v_i| / 2 a_i / dt.
+        stopping = share @ (np.abs(goal) / dt_s**2 / (2.0 * self._deceleration))
+        planned = config.braking_share * np.maximum(room, 0.0)
+        scale = np.sqrt(planned / np.maximum(stopping, 1e-12))
+        slow_room = config.slow_distance_m - config.stop_distance_m - _BUFFER_M
+        damped = config.approach_speed_m_s * dt_s * room / slow_room
+        allowed = np.where(
+            distance < config.slow_distance_m,
+            np.minimum(scale * asked, damped),
+            scale * asked,
+        )
+        allowed = np.where(room < 0.0, _CORRECTION * room, allowed)
+        low, high = np.minimum(goal, brake), np.maximum(goal, brake)
+        # No step can do more than this; then it does that, and braking is the last resort.
+        possible = np.maximum(gradient * low, gradient * high).sum(axis=1)
+        required = np.minimum(-allowed, possible - _TOLERANCE_M)
+        binding = np.flatnonzero(gradient @ goal < required)
+        if not binding.size:
+            return goal, near[binding]
+        step, _, flag, _ = self._solve(
+            np.diag(self._weight),
+            -self._weight * goal,
+            np.ascontiguousarray(gradient),
+            np.concatenate([high, np.full(len(near), 1e30)]),
+            np.concatenate([low, required]),
+        )
+        solved = np.clip(np.array(step), low, high) if flag > 0 else brake
+        return solved, near[binding]
+
+    def _can_stop(
+        self,
+        near: np.ndarray,
+        distance: np.ndarray,
+        least: np.ndarray,
+        now: np.ndarray,
+        step: np.ndarray,
+        dt_s: float,
+    ) -> bool:
+        """Whether the step and braking after it keep each near pair at its least distance."""
+        path = self._braking_path(now, step, dt_s)
+        least = least - _TOLERANCE_M
+
+        def clear(
+            i: int, j: int, pairs: np.ndarray, start: np.ndarray, end: np.ndarray | None
+        ) -> bool:
+            """From path[i] to path[j], of which the pairs' distances are known (or not yet)."""
+            approach = self._model.greatest_approach(path[j] - path[i])[near[pairs]]
+            if end is None:
+                doubtful = start - approach < least[pairs]
+                pairs, start, approach = pairs[doubtful], start[doubtful], approach[doubtful]
+                if not pairs.size:
+                    return True
+                end = self._distances_at(path[j], near[pairs], least[pairs] + approach)
+                if np.any(end < least[pairs]):
+                    return False
+            # Nowhere between are they nearer than this.
+            doubtful = (start + end - approach) / 2.0 < least[pairs]
+            if j - i <= 1 or not np.any(doubtful):
+                return True
+            pairs, start, end = pairs[doubtful], start[doubtful], end[doubtful]
+            middle = (i + j) // 2
+            between = self._distances_at(
+                path[middle], near[pairs], least[pairs] + approach[doubtful]
+            )
+            return (
+                not np.any(between < least[pairs])
+                and clear(i, middle, pairs, start, between)
+                and clear(middle, j, pairs, between, end)
+            )
+
+        return clear(0, len(path) - 1, np.arange(len(near)), distance, None)
+
+    def _distances_at(
+        self, posture: np.ndarray, pairs: np.ndarray, needed: np.ndarray
+    ) -> np.ndarray:
+        self._model.place(posture)
+        return self._model.distances(needed, pairs)
+
+    def _braking_path(self, now: np.ndarray, step: np.ndarray, dt_s: float) -> np.ndarray:
+        """(k, n) postures: now, after the step, and of braking after it until all joints rest."""
+        change = self._deceleration * dt_s
+        speed = np.abs(step) / dt_s
+        count = int(np.ceil(np.max(speed / change))) + 1
+        left = np.maximum(speed - np.arange(count)[:, None] * change, 0.0)
+        travelled = np.cumsum(left, axis=0) * dt_s * np.sign(step)
+        return np.vstack([now, now + travelled])
+
+    def _event(self, pair: int, distance_m: float, braked: bool) -> GuardEvent:
+        first, second = self._model.pair_names[pair]
+        rule = "keep_out" if self._model.is_world(pair) else "self_collision"
+        what = "the floor" if second == FLOOR else second
+        done = "braking" if braked else "slowed"
+        message = f"{first} is {distance_m * 1000:.0f} mm from {what}; {done}"
+        return GuardEvent(rule, first, second, distance_m, braked, message)
+
+    def _result(
+        self, now: np.ndarray, step: np.ndarray, dt_s: float, events: tuple[GuardEvent, ...]
+    ) -> GuardResult:
+        return GuardResult(
+            self._joints.split(now + step), self._joints.split(step / dt_s), events
+        )
+
+
+def measure_guard_ms(
+    embodiment: Embodiment, count: int = 500, seed: int = 0
+) -> tuple[float, float]:
+    """Median and 95th percentile [ms] of `CollisionGuard.limit` on this machine.
+
+    Steps of a robot that goes from one random target to the next, with the floor and four
+    keep-outs around it.
+    """
+    from brs_hardware.motion import limit_motion
+
+    random = np.random.default_rng(seed)
+    boxes = [
+        KeepOut("table", np.array([0.9, 0.0, 0.35]), np.array([0.25, 0.5, 0.35])),
+        KeepOut("shelf", np.array([0.0, 1.4, 0.8]), np.array([0.5, 0.16, 0.8]), 0.1, "odom"),
+        KeepOut("wall", np.array([-0.9, 0.0, 1.0]), np.array([0.05, 2.0, 1.0])),
+        KeepOut("cupboard", np.array([0.0, -1.4, 0.8]), np.array([0.5, 0.2, 0.8]), 0.0, "odom"),
+    ]
+    guard = CollisionGuard(embodiment, keep_outs=boxes)
+    groups = {name: embodiment.group(name) for name in embodiment.GROUPS}
+    position = {name: np.array(value) for name, value in embodiment.poses["ready"].items()}
+    velocity = {name: np.zeros_like(value) for name, value in position.items()}
+    target, dt_s, spent_ms = position, 0.01, []
+    for i in range(count):
+        if i % 50 == 0:
+            target = {n: random.uniform(g.lower, g.upper) for n, g in groups.items()}
+        wanted = {
+            name: limit_motion(
+                position[name],
+                velocity[name],
+                target[name],
+                group.max_velocity,
+                group.max_acceleration,
+                dt_s,
+            )[0]
+            for name, group in groups.items()
+        }
+        start_s = time.perf_counter()
+        result = guard.limit(position, velocity, wanted, dt_s, np.zeros(3))
+        spent_ms.append((time.perf_counter() - start_s) * 1000.0)
+        position, velocity = result.position, result.velocity
+    return float(np.median(spent_ms)), float(np.percentile(spent_ms, 95))

@@ -1,0 +1,423 @@
+"""Distances between the robot's links, the floor and keep-outs, measured by MuJoCo.
+
+The shapes are the collision shapes of the URDF and the boxes that config/robots/*_collisions.yaml
+adds to them. Needs the extra `sim`. Lengths in metres, angles in radians, everything in base_link.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brs_hardware import config as yaml_config
+from brs_hardware.config import did_you_mean
+from brs_hardware.description import describe
+from brs_hardware.embodiment import Embodiment
+from brs_hardware.errors import ConfigError
+
+FLOOR = "floor"
+_DEEP_M = 100.0  # more than anything of a robot is away from anything
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A box that belongs to a link, for parts that the URDF draws but gives no collision shape."""
+
+    link: str
+    position: np.ndarray  # (3,) centre in the link [m]
+    half_size: np.ndarray  # (3,) [m]
+
+
+@dataclass(frozen=True)
+class CollisionConfig:
+    """What may come how near to what; config/robots/*_collisions.yaml."""
+
+    stop_distance_m: float  # nothing comes nearer than this
+    slow_distance_m: float  # nearer than this, the speed of approach is limited
+    approach_speed_m_s: float  # allowed at slow_distance_m, falling to 0 at stop_distance_m
+    braking_share: float  # of the joints' deceleration that slowing down may plan with, 0..1
+    floor_height_m: float  # z of the floor in base_link
+    shapes: tuple[Shape, ...] = ()
+    left_out: tuple[str, ...] = ()  # links whose URDF shapes are not used
+    floor_exempt: tuple[str, ...] = ()  # links that may touch the floor
+    keep_out_exempt: tuple[str, ...] = ()  # links that no joint moves
+    # reason -> link -> links that are not checked against it; `brs_hardware.collision_pairs`
+    disabled: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.stop_distance_m < self.slow_distance_m:
+            raise ValueError("needs 0 < stop_distance_m < slow_distance_m")
+        if not (self.approach_speed_m_s > 0.0 and 0.0 < self.braking_share <= 1.0):
+            raise ValueError("needs approach_speed_m_s > 0 and 0 < braking_share <= 1")
+
+    def disabled_pairs(self) -> set[frozenset[str]]:
+        """Pairs of links that are not checked against each other."""
+        return {
+            frozenset((first, second))
+            for links in self.disabled.values()
+            for first, others in links.items()
+            for second in others
+        }
+
+
+@dataclass(frozen=True)
+class KeepOut:
+    """An upright box where the robot must not be, such as a table."""
+
+    name: str
+    centre: np.ndarray  # (3,) [m]
+    half_size: np.ndarray  # (3,) [m]
+    yaw_rad: float = 0.0  # about z
+    frame: str = "base_link"  # or `odom`: then it stays behind when the base drives
+
+    def __post_init__(self) -> None:
+        if np.shape(self.centre) != (3,) or np.shape(self.half_size) != (3,):
+            raise ValueError(f"keep-out '{self.name}': centre and half_size need 3 numbers each")
+        if not np.all(np.asarray(self.half_size) > 0.0):
+            raise ValueError(f"keep-out '{self.name}': half_size must be positive")
+        if self.frame not in ("base_link", "odom"):
+            raise ValueError(f"keep-out '{self.name}': frame is 'base_link' or 'odom'")
+
+
+@dataclass(frozen=True)
+class Clearance:
+    """The two things nearest to each other."""
+
+    distance_m: float  # negative: how deep they overlap
+    first: str  # link
+    second: str  # link, keep-out or `floor`
+    point_first: np.ndarray  # (3,) nearest point of the first in base_link [m]
+    point_second: np.ndarray  # (3,) of the second
+
+
+def load_collision_config(embodiment: Embodiment) -> CollisionConfig:
+    """`<robot>_collisions.yaml` beside the robot's YAML.
+
+    Raises:
+        ConfigError: no such file, or what `brs_hardware.config.load` refuses.
+    """
+    robot = Path(embodiment.path)
+    return yaml_config.load(CollisionConfig, robot.with_name(f"{robot.stem}_collisions.yaml"))
+
+
+def load_spec(embodiment: Embodiment) -> tuple[Any, Any]:
+    """The `mujoco` module and the robot's MjSpec as its URDF has it.
+
+    Raises:
+        ConfigError: MuJoCo is not installed, or the URDF is wrong.
+    """
+    try:
+        import mujoco
+    except ImportError:
+        raise ConfigError(
+            "collision and balance need MuJoCo, which is not installed",
+            remedy="pip install brs[sim]",
+        ) from None
+    describe(embodiment)
+    try:
+        return mujoco, mujoco.MjSpec.from_file(str(embodiment.urdf_path))
+    except ValueError as error:
+        raise ConfigError(
+            f"malformed URDF: {error}", where=str(embodiment.urdf_path), remedy="mend it"
+        ) from None
+
+
+def adjacent_links(embodiment: Embodiment) -> set[frozenset[str]]:
+    """Pairs of links in one rigid part, or in two that one driven joint connects."""
+    description = describe(embodiment)
+    driven = {joint for name in embodiment.GROUPS for joint in embodiment.group(name).joints}
+    part = {link: link for link in description.links}
+    joints = description.joints.values()
+
+    def root(link: str) -> str:
+        return link if part[link] == link else root(part[link])
+
+    for joint in joints:
+        if joint.name not in driven:
+            part[root(joint.child)] = root(joint.parent)
+    connected = {
+        frozenset((root(joint.parent), root(joint.child)))
+        for joint in joints
+        if joint.name in driven
+    }
+    return {
+        frozenset((first, second))
+        for first, second in itertools.combinations(description.links, 2)
+        if root(first) == root(second) or frozenset((root(first), root(second))) in connected
+    }
+
+
+class JointVector:
+    """Joints of all groups as one vector, in the order of `Embodiment.GROUPS`."""
+
+    def __init__(self, embodiment: Embodiment, model: Any) -> None:
+        self.groups = {name: embodiment.group(name) for name in embodiment.GROUPS}
+        joints = [model.joint(joint) for group in self.groups.values() for joint in group.joints]
+        self.position_index = np.array([joint.qposadr[0] for joint in joints])
+        self.velocity_index = np.array([joint.dofadr[0] for joint in joints])
+        self.bodies = np.array([model.jnt_bodyid[joint.id] for joint in joints])
+        self._ends = np.cumsum([len(group.joints) for group in self.groups.values()])[:-1]
+
+    def limits(self, name: str) -> np.ndarray:
+        """(n,) a limit of the embodiment's groups, e.g. `max_acceleration`."""
+        return np.concatenate([getattr(group, name) for group in self.groups.values()])
+
+    def stack(self, joints: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(n,) from values by group; a group left out is zero.
+
+        Raises:
+            ConfigError: unknown group or wrong number of joints.
+        """
+        for name in joints:
+            if name not in self.groups:
+                raise ConfigError(
+                    f"unknown joint group '{name}'", remedy=did_you_mean(name, self.groups)
+                )
+        parts = []
+        for name, group in self.groups.items():
+            part = np.asarray(joints.get(name, np.zeros(len(group.joints))), dtype=float)
+            if part.shape != (len(group.joints),):
+                raise ConfigError(f"{name} has {len(group.joints)} joints, got {part.size}")
+            parts.append(part)
+        return np.concatenate(parts)
+
+    def split(self, values: np.ndarray) -> dict[str, np.ndarray]:
+        """Values by group from (n,)."""
+        return dict(zip(self.groups, np.split(values, self._ends), strict=True))
+
+
+class CollisionModel:
+    """Distances of all pairs that can meet. Not thread-safe.
+
+    Args:
+        embodiment: the robot.
+        config: its shapes and the pairs that are not checked.
+        keep_outs: boxes around the robot.
+
+    Raises:
+        ConfigError: MuJoCo missing, wrong URDF, or a link that it lacks.
+    """
+
+    def __init__(
+        self, embodiment: Embodiment, config: CollisionConfig, keep_outs: Sequence[KeepOut] = ()
+    ) -> None:
+        self._mujoco, spec = load_spec(embodiment)
+        _prepare(self._mujoco, spec, embodiment, config, keep_outs)
+        self._model = spec.compile()
+        self._data = self._mujoco.MjData(self._model)
+        self._mujoco.mj_kinematics(self._model, self._data)
+        self.joints = JointVector(embodiment, self._model)
+        self._keep_outs = tuple(keep_outs)
+        self._world = {FLOOR, *(keep_out.name for keep_out in keep_outs)}
+        links = [self._model.body(body).name for body in self._model.geom_bodyid]
+        names = [
+            self._model.geom(i).name if link == "world" else link for i, link in enumerate(links)
+        ]
+        ignored = config.disabled_pairs() | adjacent_links(embodiment)
+        pairs = _pairs(names, config, [keep_out.name for keep_out in keep_outs], ignored)
+        # With the world's things second, the sphere that stands for the first stays small.
+        self._first, self._second = np.array(pairs, dtype=int).reshape(-1, 2).T
+        self.pair_names = [(names[a], names[b]) for a, b in pairs]
+        moved = self._moved_by()
+        self._between = moved[self._first] != moved[self._second]  # (pairs, joints)
+        self._lever = self._between * self._reach()
+        box = self._model.geom_aabb  # (geoms, 6) centre and half size in the geom's frame
+        self._box_centre, self._box_half = box[:, :3].copy(), box[:, 3:].copy()
+        plane = self._model.geom_type == self._mujoco.mjtGeom.mjGEOM_PLANE
+        self._box_centre[plane] = [0.0, 0.0, -_DEEP_M]  # all below a plane is inside
+        self._box_half[plane] = [np.inf, np.inf, _DEEP_M]
+        self._radius = np.linalg.norm(self._box_half, axis=1)
+        self._points = np.zeros(6)
+        self._jacobian = np.zeros((2, 3, self._model.nv))
+        self.place_base(np.zeros(3))
+
+    def place_base(self, base_pose: np.ndarray) -> None:
+        """Where the base stands in odom, x, y [m], yaw [rad], for keep-outs given there."""
+        x, y, yaw = base_pose
+        cos, sin = np.cos(yaw), np.sin(yaw)
+        turn = np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]])
+        for i, keep_out in enumerate(self._keep_outs):
+            centre, angle = keep_out.centre, keep_out.yaw_rad
+            if keep_out.frame == "odom":
+                centre, angle = turn @ (np.asarray(centre) - [x, y, 0.0]), angle - yaw
+            self._data.mocap_pos[i] = centre
+            self._data.mocap_quat[i] = [np.cos(angle / 2), 0.0, 0.0, np.sin(angle / 2)]
+
+    def place(self, posture: np.ndarray) -> None:
+        """The joints (n,) [rad] that the next questions are about."""
+        self._data.qpos[self.joints.position_index] = posture
+        self._mujoco.mj_kinematics(self._model, self._data)
+
+    def greatest_approach(self, travel: np.ndarray) -> np.ndarray:
+        """(pairs,) by how much [m] a pair can come nearer while joints travel (n,) [rad]."""
+        result: np.ndarray = self._lever @ np.abs(travel)
+        return result
+
+    def distances(self, needed: np.ndarray, pairs: np.ndarray | None = None) -> np.ndarray:
+        """Distances [m], negative for overlap.
+
+        Args:
+            needed: (pairs,) below this the distance is exact; else no more than the true one.
+            pairs: indices of the pairs wanted, all if not given.
+        """
+        pairs = np.arange(len(self._first)) if pairs is None else pairs
+        found = self._lower_bounds(pairs)
+        for i in np.flatnonzero(found < needed):
+            found[i] = self._distance(pairs[i], float(needed[i]))
+        return found
+
+    def nearest(self) -> Clearance:
+        """The pair with the least distance of all."""
+        bounds = self._lower_bounds(np.arange(len(self._first)))
+        best, least = -1, np.inf
+        for pair in np.argsort(bounds):
+            if bounds[pair] >= least:
+                break
+            distance = self._distance(pair, least)
+            if distance < least:
+                best, least = int(pair), distance
+        return self.clearance(best)
+
+    def clearance(self, pair: int) -> Clearance:
+        """Distance, names and nearest points of one pair."""
+        distance = self._distance(pair, np.inf)
+        points = self._points.reshape(2, 3).copy()
+        return Clearance(distance, *self.pair_names[pair], *points)
+
+    def gradient(self, pair: int) -> np.ndarray:
+        """(n,) change of the pair's distance per joint [m/rad], at the posture placed last."""
+        distance = self._distance(pair, np.inf)
+        start, end = self._points[:3], self._points[3:]
+        across = end - start
+        length = np.linalg.norm(across)
+        if length < 1e-9:  # just touching: apart means centre from centre
+            centres = self._data.geom_xpos
+            across = centres[self._second[pair]] - centres[self._first[pair]]
+            length = max(np.linalg.norm(across), 1e-9)
+        normal = across / length * (-1.0 if distance < 0.0 else 1.0)
+        for i, (geom, point) in enumerate(((self._first, start), (self._second, end))):
+            body = int(self._model.geom_bodyid[geom[pair]])
+            self._mujoco.mj_jac(
+                self._model, self._data, self._jacobian[i], None, point.copy(), body
+            )
+        relative: np.ndarray = normal @ (self._jacobian[1] - self._jacobian[0])
+        return relative[self.joints.velocity_index]
+
+    def is_world(self, pair: int) -> bool:
+        """Whether the pair is of a link and something that is no part of the robot."""
+        return self.pair_names[pair][1] in self._world
+
+    def prepare_gradients(self) -> None:
+        """What `gradient` needs of the posture placed last."""
+        self._mujoco.mj_comPos(self._model, self._data)
+
+    def _distance(self, pair: int, limit: float) -> float:
+        first, second = int(self._first[pair]), int(self._second[pair])
+        measure = self._mujoco.mj_geomDistance
+        return float(
+            measure(self._model, self._data, first, second, min(limit, _DEEP_M), self._points)
+        )
+
+    def _lower_bounds(self, pairs: np.ndarray) -> np.ndarray:
+        """(pairs,) distance of the box round one shape to the sphere round the other."""
+        turn = self._data.geom_xmat.reshape(-1, 3, 3)
+        centre = self._data.geom_xpos + np.einsum("gij,gj->gi", turn, self._box_centre)
+        first, second = self._first[pairs], self._second[pairs]
+        apart = centre[first] - centre[second]
+        bound = np.full(len(pairs), -np.inf)
+        for box, sphere in ((first, second), (second, first)):
+            local = np.abs(np.einsum("pij,pi->pj", turn[box], apart))
+            outside = np.maximum(local - self._box_half[box], 0.0)
+            gap = np.sqrt(np.einsum("pi,pi->p", outside, outside)) - self._radius[sphere]
+            bound = np.maximum(bound, gap)
+        return bound
+
+    def _moved_by(self) -> np.ndarray:
+        """(geoms, joints) whether the joint moves the shape."""
+        moved = np.zeros((self._model.ngeom, len(self.joints.bodies)), dtype=bool)
+        for geom, body in enumerate(self._model.geom_bodyid):
+            while body:
+                moved[geom] |= self.joints.bodies == body
+                body = self._model.body_parentid[body]
+        return moved
+
+    def _reach(self) -> np.ndarray:
+        """(joints,) how far [m] from the joint any shape that it moves can ever be."""
+        model = self._model
+        reach = np.zeros(model.nbody)
+        for geom, body in enumerate(model.geom_bodyid):
+            farthest = np.linalg.norm(model.geom_pos[geom]) + model.geom_rbound[geom]
+            reach[body] = max(reach[body], farthest)
+        for body in range(model.nbody - 1, 0, -1):  # children come after their parents
+            parent = model.body_parentid[body]
+            along = float(np.linalg.norm(model.body_pos[body]))
+            reach[parent] = max(reach[parent], along + reach[body])
+        result: np.ndarray = reach[self.joints.bodies]
+        return result
+
+
+def _prepare(
+    mujoco: Any,
+    spec: Any,
+    embodiment: Embodiment,
+    config: CollisionConfig,
+    keep_outs: Sequence[KeepOut],
+) -> None:
+    """Leaves colliding shapes and driven joints; adds the configured shapes and the world."""
+    driven = {joint for name in embodiment.GROUPS for joint in embodiment.group(name).joints}
+    for joint in list(spec.joints):
+        if joint.name not in driven:
+            spec.delete(joint)
+    for geom in list(spec.geoms):
+        if not geom.contype or geom.parent.name in config.left_out:
+            spec.delete(geom)
+    links = {body.name: body for body in spec.bodies}
+    mentioned = {shape.link for shape in config.shapes}
+    mentioned |= {*config.left_out, *config.floor_exempt, *config.keep_out_exempt}
+    mentioned |= {link for pair in config.disabled_pairs() for link in pair}
+    for link in sorted(mentioned - links.keys()):
+        raise ConfigError(
+            f"collisions: no link '{link}'",
+            where=str(embodiment.urdf_path),
+            remedy=did_you_mean(link, links),
+        )
+    box = mujoco.mjtGeom.mjGEOM_BOX
+    for shape in config.shapes:
+        links[shape.link].add_geom(type=box, pos=shape.position, size=shape.half_size)
+    spec.worldbody.add_geom(
+        name=FLOOR,
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        pos=[0.0, 0.0, config.floor_height_m],
+        size=[1.0, 1.0, 1.0],  # drawn size; a plane has no end
+    )
+    for keep_out in keep_outs:
+        if keep_out.name in links or keep_out.name == FLOOR:
+            raise ConfigError(
+                f"a link is named '{keep_out.name}' too", remedy="rename the keep-out"
+            )
+        body = spec.worldbody.add_body(name=keep_out.name, mocap=True)
+        body.add_geom(type=box, size=keep_out.half_size)
+
+
+def _pairs(
+    names: Sequence[str],
+    config: CollisionConfig,
+    keep_outs: Sequence[str],
+    ignored: set[frozenset[str]],
+) -> list[tuple[int, int]]:
+    """Pairs of geoms to be checked; a thing of the world comes second."""
+    world = {FLOOR: config.floor_exempt} | dict.fromkeys(keep_outs, config.keep_out_exempt)
+    pairs = []
+    for first, second in itertools.combinations(range(len(names)), 2):
+        if names[first] in world:
+            first, second = second, first
+        a, b = names[first], names[second]
+        if a == b or a in world or frozenset((a, b)) in ignored or a in world.get(b, ()):
+            continue
+        pairs.append((first, second))
+    return pairs
