@@ -24,6 +24,7 @@ COMMANDS = {
     ),
     "bind": ("brs_cli.person", "bind the hanging leader arms to their neutral pose"),
     "doctor": ("brs_cli.doctor", "check installation, DDS, devices and rates"),
+    "bring-up": ("brs_cli.bring_up", "check a robot before it is armed"),
     "record": ("brs_cli.record", "start, stop, save or discard an episode"),
     "replay": ("brs_cli.replay", "play an episode's commands in simulation"),
     "bench": ("brs_cli.bench", "measure speed and memory"),

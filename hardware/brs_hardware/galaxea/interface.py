@@ -15,6 +15,7 @@ GRIPPER_COMMANDS = ("joint_state", "float32")
 BASE_COMMANDS = ("twist_stamped", "twist")
 BASE_FEEDBACKS = ("body", "wheels")
 JOINT_ORDERS = ("names", "position")
+DURABILITIES = ("volatile", "transient_local")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class VendorInterface:
 
     gripper_command: str = "joint_state"  # or float32: ROS 1 SDK through a bridge
     base_command: str = "twist_stamped"  # or twist; the acceleration limit has the same type
+    # transient_local only where the vendor's nodes ask for it: one that is restarted then gets our
+    # last target at once, however old.
+    command_durability: str = "volatile"
     # What /hdas/feedback_chassis holds in `velocity`: vx, vy, wz of the body first ("body"), or
     # the rolling speed [m/s] of each wheel, with its steering angle in `position` ("wheels").
     base_feedback: str = "body"
@@ -70,6 +74,7 @@ class VendorInterface:
             ("base_command", BASE_COMMANDS),
             ("base_feedback", BASE_FEEDBACKS),
             ("joint_order", JOINT_ORDERS),
+            ("command_durability", DURABILITIES),
         ):
             if getattr(self, name) not in known:
                 raise ValueError(f"'{name}' is '{getattr(self, name)}', none of {known}")

@@ -17,6 +17,7 @@ from hdas_msg.msg import Bms, FeedbackStatus
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float32
 
@@ -34,6 +35,19 @@ GRIPPER_COMMAND_TYPES = {"joint_state": JointState, "float32": Float32}
 BASE_COMMAND_TYPES = {"twist_stamped": TwistStamped, "twist": Twist}
 # The chassis controller forgets its acceleration limit when it is restarted.
 LIMIT_EVERY = 100  # base commands
+
+
+def faults_from_message(part: str, message: FeedbackStatus) -> list[Fault]:
+    """What the motors of a part report; empty where all are well."""
+    entries = [
+        decode(part, error.name or message.name_id, error.error_code, error.error_description)
+        for error in message.errors
+    ]
+    return [fault for fault in entries if fault is not None]
+
+
+def battery_from_message(message: Bms) -> Battery:
+    return Battery(message.voltage, message.current, message.capital)
 
 
 class VendorTopics:
@@ -137,14 +151,10 @@ class VendorTopics:
         self._owned.append(self._node.create_subscription(kind, topic, callback, SENSOR))
 
     def _on_status(self, part: str, message: FeedbackStatus) -> None:
-        entries = [
-            decode(part, error.name or message.name_id, error.error_code, error.error_description)
-            for error in message.errors
-        ]
-        self._faults[part, message.name_id] = [fault for fault in entries if fault is not None]
+        self._faults[part, message.name_id] = faults_from_message(part, message)
 
     def _on_battery(self, message: Bms) -> None:
-        self._battery = Battery(message.voltage, message.current, message.capital)
+        self._battery = battery_from_message(message)
 
     def faults(self) -> tuple[Fault, ...]:
         """What the motors report now."""
@@ -196,7 +206,10 @@ class VendorTopics:
             topic = vendor.acceleration_limit_topic
             self._limit_publisher = self._publisher(self._base_type, topic, LATCHED)
 
-    def _publisher(self, kind: Any, topic: str, qos: Any = COMMAND) -> Publisher:
+    def _publisher(self, kind: Any, topic: str, qos: QoSProfile | None = None) -> Publisher:
+        if qos is None:
+            transient = self._robot.vendor.command_durability == "transient_local"
+            qos = LATCHED if transient else COMMAND
         publisher = self._node.create_publisher(kind, topic, qos)
         self._owned.append(publisher)
         return publisher
