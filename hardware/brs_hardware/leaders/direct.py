@@ -63,7 +63,7 @@ class DirectLeader(ABC):
     def __init__(self, embodiment: Embodiment, settings: Any = None) -> None:
         self.embodiment = embodiment
         self.settings = settings or self.Settings()
-        self.problem = ""  # why the dead-man does not count
+        self.problem = "not seen released yet"  # why the dead-man does not count
         self._arms: dict[str, np.ndarray] | None = None  # None while the dead-man is released
         self._updated_s: float | None = None
 

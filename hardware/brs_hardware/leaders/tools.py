@@ -21,7 +21,10 @@ class ToolSettings:
 
     speed_m_s: float = 0.6
     turn_rad_s: float = 2.5
-    damping: float = 0.05  # [m] or [rad] per rad: directions that move the tool less fade out
+    # A turn of 1 rad weighs as much as a way of this [m]: near singular postures, such as hanging
+    # arms, a tool rather tilts a little than stay where it is.
+    turn_weight_m: float = 0.15
+    damping: float = 0.02  # [m/rad]: directions in which joints move the tool less fade out
 
 
 class ToolControl:
@@ -55,9 +58,13 @@ class ToolControl:
         """
         group = self._embodiment.group(f"{side}_arm")
         pose = self.pose(side, arm)
+        if dt_s <= 0.0:
+            return arm
+        weight = np.repeat([1.0, self.settings.turn_weight_m], 3)
         jacobian = self._kinematics.jacobian(f"{side}_tcp", {f"{side}_arm": arm})[f"{side}_arm"]
+        jacobian = jacobian * weight[:, None]
         turn = Rotation.from_matrix(goal[:3, :3] @ pose[:3, :3].T).as_rotvec()
-        twist = np.concatenate(
+        twist = weight * np.concatenate(
             [
                 _shortened(goal[:3, 3] - pose[:3, 3], self.settings.speed_m_s * dt_s),
                 _shortened(turn, self.settings.turn_rad_s * dt_s),
