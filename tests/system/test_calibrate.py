@@ -18,8 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from harness import Harness
+from rclpy.qos import qos_profile_sensor_data as SENSOR
+from sensor_msgs.msg import JointState
 
 from brs_hardware import calibration_store as store
+from brs_hardware.dynamixel.control_table import RAD_PER_TICK
 from brs_hardware.joylo import load_leader
 from brs_sim.emulators.joylo import EmulatedJoyLo
 
@@ -205,3 +209,45 @@ def test_a_stick_is_circled_and_stored(hand: EmulatedJoyLo) -> None:
     # The emulated controller's stick: 733..3391 by 604..3170 about (2071, 1902).
     assert "horizontal 733 .. 2071 .. 3391 vertical 604 .. 1902 .. 3170" in terminal.last
     assert store.calibration_path("joycon", "00:00:00:00:00:02").is_file()
+
+
+def test_the_node_needs_no_binding_after_a_power_cycle(ros: Harness, hand: EmulatedJoyLo) -> None:
+    terminal = Terminal("joylo")
+    pose_both(terminal, hand)
+    terminal.wait_for("Enter: store")
+    terminal.press_enter()
+    assert terminal.end() == 0
+    hand.power_cycle()
+    # Far from the neutral pose, to which the emulated leader would be bound otherwise.
+    hand.move_hand(SQUARE.left - 0.7, SQUARE.right + 0.3)
+    angles = ros.collect(JointState, "joylo/joint_states", SENSOR)
+    node = ros.start_node("joylo", {"leader": "joylo_emulated"})
+    ros.wait_for(lambda: angles, "joylo/joint_states")
+    assert "bound by the calibration of" in node.output
+    np.testing.assert_allclose(
+        angles[-1].position, np.concatenate(hand.joint_angles()), atol=2 * RAD_PER_TICK
+    )
+    node.stop()
+
+    hand.chain.motor(6).poke(store.MARK_REGISTER, 10)  # replaced by one from the shop
+    node = ros.start_node("joylo", {"leader": "joylo_emulated"})
+    ros.wait_for(lambda: "bound to the neutral pose" in node.output, "the fallback")
+    angles.clear()
+    ros.wait_for(lambda: angles, "joylo/joint_states")
+    assert "ID 6 (left_arm_joint5) is not the motor that was calibrated" in node.output
+    assert "Try: run `brs calibrate joylo`" in node.output
+    neutral = np.concatenate([hand.config.left.neutral, hand.config.right.neutral])
+    np.testing.assert_allclose(angles[-1].position, neutral, atol=2 * RAD_PER_TICK)
+    node.stop()
+
+    hand.chain.motor(6).poke(store.MARK_REGISTER, stored_marks()[6])
+    hand.slip_coupling(8, 200.0)
+    node = ros.start_node("joylo", {"leader": "joylo_emulated"})
+    ros.wait_for(lambda: "coupling slipped" in node.output, "the refusal")
+    assert "ID 8 (right_arm_joint1) and ID 9 are 18 degrees apart" in node.output
+
+
+def stored_marks() -> dict[int, int]:
+    made = stored()
+    assert made is not None
+    return {motor.id: motor.mark for motor in made.motors}
