@@ -24,6 +24,7 @@ from sensor_msgs.msg import JointState
 
 from brs_hardware import calibration_store as store
 from brs_hardware.dynamixel.control_table import RAD_PER_TICK
+from brs_hardware.joycon_calibration import stored_stick
 from brs_hardware.joylo import load_leader
 from brs_sim.emulators.joylo import EmulatedJoyLo
 
@@ -206,9 +207,12 @@ def test_a_stick_is_circled_and_stored(hand: EmulatedJoyLo) -> None:
         done.set()
         thumb.join()
     assert "16 of 16" in terminal.last
-    # The emulated controller's stick: 733..3391 by 604..3170 about (2071, 1902).
-    assert "horizontal 733 .. 2071 .. 3391 vertical 604 .. 1902 .. 3170" in terminal.last
-    assert store.calibration_path("joycon", "00:00:00:00:00:02").is_file()
+    found, real = stored_stick("00:00:00:00:00:02"), hand.joycons["right"].stick
+    assert found is not None
+    np.testing.assert_array_equal(found.centre, real.centre)
+    # The thumb need not be at an end just when a report is sent.
+    np.testing.assert_allclose(found.lower, real.lower, atol=30)
+    np.testing.assert_allclose(found.upper, real.upper, atol=30)
 
 
 def test_the_node_needs_no_binding_after_a_power_cycle(ros: Harness, hand: EmulatedJoyLo) -> None:
