@@ -119,3 +119,9 @@ def test_bad_descriptions_name_their_file(tmp_path) -> None:  # type: ignore[no-
     broken.write_text('<robot><link name="a"/><link name="b"/></robot>')
     with pytest.raises(ConfigError, match="tree"):
         load_description(broken)
+    broken.write_text(
+        '<robot><link name="a"/><link name="b"/><joint name="j" type="fixed">'
+        '<parent link="a"/><child link="b"/><origin xyz="0 1"/></joint></robot>'
+    )
+    with pytest.raises(ConfigError, match="2 numbers instead of 3"):
+        load_description(broken)

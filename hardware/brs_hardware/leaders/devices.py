@@ -53,7 +53,8 @@ def read_keys(file: int | None = None) -> Iterator[Callable[[float], str]]:
     try:
         yield keys
     finally:
-        termios.tcsetattr(source, termios.TCSADRAIN, before)
+        with contextlib.suppress(termios.error):  # a closed one has no mode to give back
+            termios.tcsetattr(source, termios.TCSADRAIN, before)
 
 
 class Gamepad:

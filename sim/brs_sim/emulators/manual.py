@@ -4,30 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from brs_hardware.leaders.devices import Gamepad, read_keys
-from brs_hardware.leaders.hands import (
-    BUTTON_KEYS,
-    GAMEPAD_BUTTONS,
-    KEYBOARD_HELP,
-    LATCH_KEYS,
-    GamepadHand,
-    KeyboardHand,
-    ManualAction,
-)
+from brs_hardware.leaders.hands import ManualAction
 from brs_sim.emulators.joylo import EmulatedJoyLo
-
-__all__ = [
-    "BUTTON_KEYS",
-    "GAMEPAD_BUTTONS",
-    "KEYBOARD_HELP",
-    "LATCH_KEYS",
-    "Gamepad",
-    "GamepadHand",
-    "KeyboardHand",
-    "ManualAction",
-    "ManualOperator",
-    "read_keys",
-]
 
 
 class ManualOperator:

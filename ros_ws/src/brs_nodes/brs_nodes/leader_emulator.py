@@ -23,6 +23,8 @@ from brs_hardware.config import did_you_mean
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import ConfigError, DeviceError
 from brs_hardware.joylo import load_leader
+from brs_hardware.leaders.devices import Gamepad, read_keys
+from brs_hardware.leaders.hands import KEYBOARD_HELP, GamepadHand, KeyboardHand
 from brs_hardware.teleop import DEADMAN, Engagement
 from brs_nodes import conversions
 from brs_nodes.common import (
@@ -37,14 +39,7 @@ from brs_nodes.common import (
     run,
 )
 from brs_sim.emulators.joylo import EmulatedJoyLo
-from brs_sim.emulators.manual import (
-    KEYBOARD_HELP,
-    Gamepad,
-    GamepadHand,
-    KeyboardHand,
-    ManualOperator,
-    read_keys,
-)
+from brs_sim.emulators.manual import ManualOperator
 from brs_sim.operator.hands import OperatorAction
 from brs_sim.operator.scripted import ScriptedOperator
 from brs_sim.tasks.registry import Pose
