@@ -1,0 +1,42 @@
+"""What a fault is: how it begins, how it ends, and what the stack shall do meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Sign(Enum):
+    """Where the stack tells of a fault."""
+
+    TELEOP = "teleop/state"
+    SAFETY = "robot/safety"
+    RECORDER = "episode/state"
+    CAMERA = "the camera's driver"
+    LOG = "the log"
+    NOWHERE = "nowhere: it goes on"
+
+
+def nothing() -> None:
+    """The inject or heal of a fault that has none."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that goes wrong.
+
+    Raises (from `inject`): PermissionError or OSError where the system does not allow it.
+    """
+
+    name: str
+    title: str  # as in the table
+    reaction: str  # what the stack shall do, in words
+    inject: Callable[[], object]
+    heal: Callable[[], object] = nothing
+    sign: Sign = Sign.NOWHERE  # who tells of it ...
+    text: str = ""  # ... and what its message holds
+    stops: bool = True  # whether the robot shall stand still
+    # False where the simulated robot itself is frozen, so that only the command can be still.
+    measured: bool = True
+    records: bool = True  # whether the recorder lives through it
