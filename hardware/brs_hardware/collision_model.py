@@ -159,7 +159,7 @@ class JointVector:
         self.groups = {name: embodiment.group(name) for name in embodiment.GROUPS}
         joints = [model.joint(joint) for group in self.groups.values() for joint in group.joints]
         self.position_index = np.array([joint.qposadr[0] for joint in joints])
-        self.velocity_index = np.array([joint.dofadr[0] for joint in joints])
+        self.ids = np.array([joint.id for joint in joints])
         self.bodies = np.array([model.jnt_bodyid[joint.id] for joint in joints])
         self._ends = np.cumsum([len(group.joints) for group in self.groups.values()])[:-1]
 
@@ -223,17 +223,20 @@ class CollisionModel:
         # With the world's things second, the sphere that stands for the first stays small.
         self._first, self._second = np.array(pairs, dtype=int).reshape(-1, 2).T
         self.pair_names = [(names[a], names[b]) for a, b in pairs]
-        moved = self._moved_by()
-        self._between = moved[self._first] != moved[self._second]  # (pairs, joints)
-        self._lever = self._between * self._reach()
+        self._moved = self._moved_by()
+        self._between = self._moved[self._first] != self._moved[self._second]
+        self._reach = self._greatest_reach()
+        bodies = self.joints.bodies
+        self._between_joints = np.array(  # [j, i]: joint j is carried by joint i
+            [[i in self._ancestors(j) for i in bodies] for j in bodies], dtype=float
+        )
         box = self._model.geom_aabb  # (geoms, 6) centre and half size in the geom's frame
         self._box_centre, self._box_half = box[:, :3].copy(), box[:, 3:].copy()
         plane = self._model.geom_type == self._mujoco.mjtGeom.mjGEOM_PLANE
         self._box_centre[plane] = [0.0, 0.0, -_DEEP_M]  # all below a plane is inside
-        self._box_half[plane] = [np.inf, np.inf, _DEEP_M]
+        self._box_half[plane] = _DEEP_M
         self._radius = np.linalg.norm(self._box_half, axis=1)
         self._points = np.zeros(6)
-        self._jacobian = np.zeros((2, 3, self._model.nv))
         self.place_base(np.zeros(3))
 
     def place_base(self, base_pose: np.ndarray) -> None:
@@ -253,9 +256,20 @@ class CollisionModel:
         self._data.qpos[self.joints.position_index] = posture
         self._mujoco.mj_kinematics(self._model, self._data)
 
-    def greatest_approach(self, travel: np.ndarray) -> np.ndarray:
-        """(pairs,) by how much [m] a pair can come nearer while joints travel (n,) [rad]."""
-        result: np.ndarray = self._lever @ np.abs(travel)
+    def levers(self, travel: np.ndarray) -> np.ndarray:
+        """(pairs, joints) how much [m/rad] a joint can bring a pair nearer, at most.
+
+        Holds as long as no joint is further than `travel` (joints,) [rad] from where it was
+        placed last: a shape turns about a joint at the distance it has now, and at most as much
+        more as the joints between them can carry it.
+        """
+        axis = self._data.xaxis[self.joints.ids]
+        apart = self._centres()[:, None] - self._data.xanchor[self.joints.ids]
+        along = np.einsum("gji,ji->gj", apart, axis)
+        across = np.sqrt(np.maximum(np.einsum("gji,gji->gj", apart, apart) - along**2, 0.0))
+        carried = (self._moved * (self._reach * travel)) @ self._between_joints
+        lever = np.minimum(across + self._radius[:, None] + carried, self._reach) * self._moved
+        result: np.ndarray = (lever[self._first] + lever[self._second]) * self._between
         return result
 
     def distances(self, needed: np.ndarray, pairs: np.ndarray | None = None) -> np.ndarray:
@@ -268,7 +282,7 @@ class CollisionModel:
         pairs = np.arange(len(self._first)) if pairs is None else pairs
         found = self._lower_bounds(pairs)
         for i in np.flatnonzero(found < needed):
-            found[i] = self._distance(pairs[i], float(needed[i]))
+            found[i] = self._distance(pairs[i], needed[i])
         return found
 
     def nearest(self) -> Clearance:
@@ -289,64 +303,82 @@ class CollisionModel:
         points = self._points.reshape(2, 3).copy()
         return Clearance(distance, *self.pair_names[pair], *points)
 
-    def gradient(self, pair: int) -> np.ndarray:
-        """(n,) change of the pair's distance per joint [m/rad], at the posture placed last."""
-        distance = self._distance(pair, np.inf)
-        start, end = self._points[:3], self._points[3:]
-        across = end - start
-        length = np.linalg.norm(across)
-        if length < 1e-9:  # just touching: apart means centre from centre
-            centres = self._data.geom_xpos
-            across = centres[self._second[pair]] - centres[self._first[pair]]
-            length = max(np.linalg.norm(across), 1e-9)
-        normal = across / length * (-1.0 if distance < 0.0 else 1.0)
-        for i, (geom, point) in enumerate(((self._first, start), (self._second, end))):
-            body = int(self._model.geom_bodyid[geom[pair]])
-            self._mujoco.mj_jac(
-                self._model, self._data, self._jacobian[i], None, point.copy(), body
-            )
-        relative: np.ndarray = normal @ (self._jacobian[1] - self._jacobian[0])
-        return relative[self.joints.velocity_index]
+    def gradients(self, pairs: np.ndarray) -> np.ndarray:
+        """(len(pairs), joints) change of each distance per joint [m/rad], where placed last."""
+        points = np.empty((len(pairs), 2, 3))
+        sign = np.empty(len(pairs))
+        for i, pair in enumerate(pairs):
+            sign[i] = np.copysign(1.0, self._distance(pair, np.inf))
+            points[i] = self._points.reshape(2, 3)
+        first, second = self._first[pairs], self._second[pairs]
+        across = (points[:, 1] - points[:, 0]) * sign[:, None]
+        length = np.linalg.norm(across, axis=1)
+        touching = length < 1e-9  # then apart means centre from centre
+        if np.any(touching):
+            centre = self._data.geom_xpos
+            across[touching] = (centre[second] - centre[first])[touching]
+            length[touching] = np.linalg.norm(across[touching], axis=1)
+        normal = across / np.maximum(length, 1e-9)[:, None]
+        axis, anchor = self._data.xaxis[self.joints.ids], self._data.xanchor[self.joints.ids]
+        # A joint moves a point p by axis x (p - anchor); its part along the normal n is
+        # axis . (p x n) - n . (axis x anchor).
+        turned = normal @ np.cross(axis, anchor).T
+        moving = [
+            self._moved[geom] * (np.cross(points[:, i], normal) @ axis.T - turned)
+            for i, geom in enumerate((first, second))
+        ]
+        return moving[1] - moving[0]
 
     def is_world(self, pair: int) -> bool:
         """Whether the pair is of a link and something that is no part of the robot."""
         return self.pair_names[pair][1] in self._world
 
-    def prepare_gradients(self) -> None:
-        """What `gradient` needs of the posture placed last."""
-        self._mujoco.mj_comPos(self._model, self._data)
-
     def _distance(self, pair: int, limit: float) -> float:
         first, second = int(self._first[pair]), int(self._second[pair])
         measure = self._mujoco.mj_geomDistance
         return float(
-            measure(self._model, self._data, first, second, min(limit, _DEEP_M), self._points)
+            measure(
+                self._model, self._data, first, second, min(float(limit), _DEEP_M), self._points
+            )
         )
 
     def _lower_bounds(self, pairs: np.ndarray) -> np.ndarray:
-        """(pairs,) distance of the box round one shape to the sphere round the other."""
-        turn = self._data.geom_xmat.reshape(-1, 3, 3)
-        centre = self._data.geom_xpos + np.einsum("gij,gj->gi", turn, self._box_centre)
+        """(pairs,) the greater distance of two: each box to the upright box round the other."""
+        turn, centre = self._data.geom_xmat.reshape(-1, 3, 3), self._centres()
         first, second = self._first[pairs], self._second[pairs]
-        apart = centre[first] - centre[second]
-        bound = np.full(len(pairs), -np.inf)
-        for box, sphere in ((first, second), (second, first)):
-            local = np.abs(np.einsum("pij,pi->pj", turn[box], apart))
-            outside = np.maximum(local - self._box_half[box], 0.0)
-            gap = np.sqrt(np.einsum("pi,pi->p", outside, outside)) - self._radius[sphere]
-            bound = np.maximum(bound, gap)
-        return bound
+        apart = (centre[second] - centre[first])[:, None]
+        relative = np.abs(turn[first].transpose(0, 2, 1) @ turn[second])
+        half_first, half_second = self._box_half[first], self._box_half[second]
+        seen_second = half_first + (relative @ half_second[:, :, None])[:, :, 0]
+        seen_first = half_second + (half_first[:, None] @ relative)[:, 0]
+        bounds = []
+        for frame, halves in ((turn[first], seen_second), (turn[second], seen_first)):
+            gap = np.maximum(np.abs((apart @ frame)[:, 0]) - halves, 0.0)
+            bounds.append((gap * gap).sum(axis=1))
+        overlapping = np.where((least := np.maximum(*bounds)) > 0.0, 0.0, np.inf)
+        result: np.ndarray = np.sqrt(least) - overlapping
+        return result
+
+    def _centres(self) -> np.ndarray:
+        """(geoms, 3) of the boxes round the shapes."""
+        turn = self._data.geom_xmat.reshape(-1, 3, 3)
+        centres: np.ndarray = self._data.geom_xpos + (turn @ self._box_centre[:, :, None])[:, :, 0]
+        return centres
+
+    def _ancestors(self, body: int) -> list[int]:
+        """Bodies that carry this one, nearest first."""
+        carriers = []
+        while body:
+            body = int(self._model.body_parentid[body])
+            carriers.append(body)
+        return carriers
 
     def _moved_by(self) -> np.ndarray:
         """(geoms, joints) whether the joint moves the shape."""
-        moved = np.zeros((self._model.ngeom, len(self.joints.bodies)), dtype=bool)
-        for geom, body in enumerate(self._model.geom_bodyid):
-            while body:
-                moved[geom] |= self.joints.bodies == body
-                body = self._model.body_parentid[body]
-        return moved
+        carriers = [[int(body), *self._ancestors(body)] for body in self._model.geom_bodyid]
+        return np.array([np.isin(self.joints.bodies, bodies) for bodies in carriers])
 
-    def _reach(self) -> np.ndarray:
+    def _greatest_reach(self) -> np.ndarray:
         """(joints,) how far [m] from the joint any shape that it moves can ever be."""
         model = self._model
         reach = np.zeros(model.nbody)

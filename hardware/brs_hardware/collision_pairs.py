@@ -66,7 +66,9 @@ def find_disabled(
     pairs, order = list(shapes_of), describe(embodiment).links
     return {
         "always": _grouped([p for p, yes in zip(pairs, always, strict=True) if yes], order),
-        "never": _grouped([p for p, yes in zip(pairs, never & ~always, strict=True) if yes], order),
+        "never": _grouped(
+            [p for p, yes in zip(pairs, never & ~always, strict=True) if yes], order
+        ),
     }
 
 
@@ -145,7 +147,12 @@ def main(arguments: list[str] | None = None) -> int:
         reason: {link: list(others) for link, others in links.items()}
         for reason, links in found.items()
     }
-    log.info("%s", yaml.safe_dump({"disabled": as_lists}, sort_keys=False, width=95, default_flow_style=None).rstrip())
+    log.info(
+        "%s",
+        yaml.safe_dump(
+            {"disabled": as_lists}, sort_keys=False, width=95, default_flow_style=None
+        ).rstrip(),
+    )
     return 0
 
 
