@@ -14,6 +14,7 @@ from brs_hardware.joycon import JoyCon
 from brs_hardware.joycon_calibration import (
     SECTORS,
     JoyConCalibration,
+    centre_at_rest,
     coverage,
     save_stick,
     solve_stick,
@@ -64,9 +65,10 @@ def _solved(wizard: Wizard, joycon: JoyCon) -> StickConfig:
             lambda: Text("stick at {}, {}".format(*joycon.raw_stick())),
         )
         at_rest = np.array(_samples(joycon, REST_S))
-        wizard.say("Now circle the stick at its rim, slowly, twice.")
         try:
-            return solve_stick(at_rest, _circled(wizard, joycon, np.median(at_rest, axis=0)))
+            centre = centre_at_rest(at_rest)
+            wizard.say("Now circle the stick at its rim, slowly, twice.")
+            return solve_stick(at_rest, _circled(wizard, joycon, centre))
         except DeviceError as error:
             if not wizard.asks:
                 raise

@@ -33,7 +33,7 @@ SAMPLE_PERIOD_S = 0.02
 
 
 def calibrate(wizard: Wizard, config: JoyLoConfig, robot: str) -> None:
-    """Calibrate and store; until the last step nothing is changed.
+    """Calibrate and store; who gives up before the last step keeps the old calibration.
 
     Raises:
         BrsError: the bus failed or, where nothing is asked, a step went wrong.

@@ -32,6 +32,17 @@ class JoyConCalibration:
     stick: StickConfig
 
 
+def centre_at_rest(at_rest: np.ndarray) -> np.ndarray:
+    """(2,) centre of (n, 2) samples. Raises DeviceError: somebody touched the stick."""
+    spread = np.ptp(at_rest, axis=0)
+    if np.any(spread > GREATEST_REST_SPREAD):
+        raise _refused(
+            f"moved by {spread.max():.0f} of 4096 at rest", "take your thumb off and try again"
+        )
+    centre: np.ndarray = np.median(at_rest, axis=0)
+    return centre
+
+
 def solve_stick(at_rest: np.ndarray, circled: np.ndarray) -> StickConfig:
     """Centre, range and rest of a stick.
 
@@ -42,12 +53,7 @@ def solve_stick(at_rest: np.ndarray, circled: np.ndarray) -> StickConfig:
     Raises:
         DeviceError: it was touched, not pushed to every end, or not circled; tells which.
     """
-    spread = np.ptp(at_rest, axis=0)
-    if np.any(spread > GREATEST_REST_SPREAD):
-        raise _refused(
-            f"moved by {spread.max():.0f} of 4096 at rest", "take your thumb off and try again"
-        )
-    centre = np.median(at_rest, axis=0)
+    centre = centre_at_rest(at_rest)
     lower, upper = circled.min(axis=0), circled.max(axis=0)
     for end, names in zip((lower, upper), _ENDS, strict=True):
         for axis, name in enumerate(names):

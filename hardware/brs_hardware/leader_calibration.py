@@ -279,7 +279,8 @@ def _check_order(
             raise DeviceError(
                 f"the {side} arm was held in '{poses[1].name}' first, then in '{poses[0].name}'",
                 where=config.name,
-                remedy=f"hold '{poses[0].name}' first",
+                remedy=f"hold '{poses[0].name}' first; if you did, turn all 'signs' of that arm"
+                " round in the leader's YAML",
             )
 
 
