@@ -134,8 +134,10 @@ class Watcher:
 
     def _on_joints(self, topic: str, message: Any) -> None:
         self._counts[topic] += 1
+        late_s = now_s(self._node) - conversions.to_seconds(message.header.stamp)
+        last = self._newest.get(topic)
         self._newest[topic] = Message(
-            late_s=now_s(self._node) - conversions.to_seconds(message.header.stamp),
+            late_s=late_s if last is None else min(late_s, last.late_s),
             names=tuple(message.name),
             position=np.array(message.position),
             velocity=np.array(message.velocity),

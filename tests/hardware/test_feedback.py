@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import ConfigError
-from brs_hardware.feedback import FeedbackAssembler
+from brs_hardware.feedback import FeedbackAssembler, body_velocity
 
 
 def fill(assembler: FeedbackAssembler, stamp_s: float) -> None:
@@ -66,3 +70,70 @@ def test_garbage_is_refused(
         FeedbackAssembler(robot).joints("torso", 1.0, names, array, array, array)
     with pytest.raises(ConfigError, match="not a number"):
         FeedbackAssembler(robot).gripper("left_gripper", 1.0, float("nan"))
+
+
+def with_vendor(robot: Embodiment, **change: object) -> Embodiment:
+    return replace(robot, vendor=replace(robot.vendor, **change))  # type: ignore[arg-type]
+
+
+def torso_positions(assembler: FeedbackAssembler) -> list[float]:
+    fill_rest = assembler.state()
+    assert fill_rest is not None
+    return list(fill_rest.torso.position)
+
+
+def test_the_vendors_own_names_are_translated(robot: Embodiment) -> None:
+    assembler = FeedbackAssembler(
+        with_vendor(robot, feedback_names={"torso": ("a", "b", "c", "d")})
+    )
+    fill_all_but_torso(assembler)
+    none = np.zeros(0)
+    assembler.joints("torso", 1.0, ["d", "c", "b", "a"], np.arange(4.0), none, none)
+    assert torso_positions(assembler) == [3, 2, 1, 0]
+    # Names may change while it runs, as when the driver is restarted.
+    assembler.joints("torso", 2.0, ["a", "b", "c", "d"], np.arange(4.0), none, none)
+    assert torso_positions(assembler) == [0, 1, 2, 3]
+
+
+def test_first_entries_count_where_the_order_is_by_position(robot: Embodiment) -> None:
+    assembler = FeedbackAssembler(with_vendor(robot, joint_order="position"))
+    fill_all_but_torso(assembler)
+    values = np.array([0.0, 1.0, 2.0, 3.0, np.nan])  # a fifth entry that is not a joint
+    assembler.joints("torso", 1.0, ["w", "x", "y", "z", "-"], values, values, values)
+    assert torso_positions(assembler) == [0, 1, 2, 3]
+
+
+def fill_all_but_torso(assembler: FeedbackAssembler) -> None:
+    robot = assembler.embodiment
+    for name in ("left_arm", "right_arm"):
+        assembler.joints(name, 1.0, (), np.zeros(6), np.zeros(6), np.zeros(6))
+    for name in robot.GRIPPERS:
+        assembler.gripper(name, 1.0, 50.0)
+    assembler.base_velocity(1.0, np.zeros(3))
+
+
+@given(st.tuples(*[st.floats(-1.0, 1.0)] * 3))
+def test_body_velocity_from_wheels_is_that_which_turned_them(
+    robot: Embodiment, velocity: tuple[float, float, float]
+) -> None:
+    vx, vy, wz = velocity
+    wheels = robot.base.wheel_positions
+    at_wheel = [(vx - wz * y, vy + wz * x) for x, y in wheels]
+    angles = np.array([np.arctan2(v, u) for u, v in at_wheel])
+    speeds = np.array([np.hypot(u, v) for u, v in at_wheel])
+    # A wheel may as well be steered the other way round and roll backwards.
+    angles[0], speeds[0] = angles[0] + np.pi, -speeds[0]
+    np.testing.assert_allclose(body_velocity(wheels, angles, speeds), velocity, atol=1e-9)
+
+
+def test_chassis_layout_is_the_embodiments(robot: Embodiment) -> None:
+    forward = np.array([0.2, 0.2, 0.2, 0.0, 0.0, 0.0])
+    for layout, expected in (("wheels", [0.2, 0.0, 0.0]), ("body", [0.2, 0.2, 0.2])):
+        assembler = FeedbackAssembler(with_vendor(robot, base_feedback=layout))
+        fill(assembler, 1.0)
+        assembler.chassis(2.0, np.zeros(3), forward)
+        state = assembler.state()
+        assert state is not None
+        np.testing.assert_allclose(state.base_velocity, expected, atol=1e-9)
+        with pytest.raises(ConfigError, match="base_feedback"):
+            assembler.chassis(2.0, np.zeros(3), np.zeros(2))

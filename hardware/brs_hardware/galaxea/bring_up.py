@@ -51,7 +51,7 @@ class Endpoint:
 class Message:
     """The newest message of a feedback topic; fields that its type lacks stay empty."""
 
-    late_s: float  # our clock at arrival minus its stamp [s]
+    late_s: float  # our clock at arrival minus its stamp [s], the least of all that came
     names: tuple[str, ...] = ()
     position: np.ndarray = field(default_factory=lambda: np.zeros(0))
     velocity: np.ndarray = field(default_factory=lambda: np.zeros(0))
