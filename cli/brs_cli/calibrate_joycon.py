@@ -9,7 +9,7 @@ import numpy as np
 from rich.text import Text
 
 from brs_cli.calibrate import REFRESH_S, Wizard
-from brs_hardware.errors import ConfigError, DeviceError
+from brs_hardware.errors import DeviceError
 from brs_hardware.joycon import JoyCon
 from brs_hardware.joycon_calibration import (
     SECTORS,
@@ -44,12 +44,7 @@ def calibrate_sticks(wizard: Wizard, config: JoyLoConfig, sides: tuple[str, ...]
         finally:
             joycon.close()
         made = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-        try:
-            path = save_stick(JoyConCalibration(joycon.serial, side, made, stick))
-        except OSError as error:
-            raise ConfigError(
-                f"the calibration cannot be written: {error.strerror}", remedy="set BRS_DATA"
-            ) from None
+        path = save_stick(JoyConCalibration(joycon.serial, side, made, stick))
         horizontal, vertical = zip(stick.lower, stick.centre, stick.upper, strict=True)
         wizard.say("horizontal {:.0f} .. {:.0f} .. {:.0f}".format(*horizontal))
         wizard.say("vertical   {:.0f} .. {:.0f} .. {:.0f}".format(*vertical))

@@ -22,6 +22,7 @@ from brs_hardware.leader_calibration import (
     check_pose,
     joint_ranges,
     mounting_deviation_rad,
+    pose_move_rad,
     read_pose,
     solve,
     turned_round,
@@ -53,7 +54,8 @@ def calibrate(wizard: Wizard, config: JoyLoConfig, robot: str) -> None:
         wizard.title("Step 3 of 3: look")
         wizard.say("Move joint by joint: do the angles follow as the robot's would?")
         wizard.wait("store", lambda: _angle_table(leader, None))
-        path = _stored(leader, settings, zeros)
+        made = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        path = store.save_leader_calibration(config, leader.bus, zeros, made)
     wizard.console.print(_outcome_table(config, zeros))
     wizard.say(f"Stored in {path}", style="green")
 
@@ -135,8 +137,7 @@ def _read(
     _show(wizard, pose)
     move = None
     if before is not None:
-        first = settings.poses[0]
-        move = np.abs(np.concatenate([pose.left - first.left, pose.right - first.right]))
+        move = np.abs(pose_move_rad(settings.poses))
     while True:
         wizard.wait(
             "read this pose",
@@ -165,27 +166,6 @@ def _paced(samples: int) -> Iterator[None]:
     for _ in range(samples):
         yield
         time.sleep(SAMPLE_PERIOD_S)
-
-
-def _stored(leader: JoyLo, settings: CalibrationConfig, zeros: LeaderZeros) -> str:
-    config = leader.config
-    calibration = store.LeaderCalibration(
-        leader=config.name,
-        adapter=store.adapter_serial(config.port),
-        made=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        joints=config.joints,
-        motors=store.mark(leader.bus, config.motors),
-        poses={pose.name: np.concatenate([pose.left, pose.right]) for pose in settings.poses},
-        zeros=zeros,
-    )
-    path = store.calibration_path(config.name, calibration.adapter)
-    try:
-        store.save(path, calibration)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be written: {error.strerror}", where=str(path), remedy="set BRS_DATA"
-        ) from None
-    return str(path)
 
 
 def _angles(leader: JoyLo) -> np.ndarray:

@@ -87,21 +87,49 @@ def save(path: Path, calibration: Any) -> None:
     """Write a calibration, a dataclass; a crash leaves the old file or the new one, never a part.
 
     Raises:
-        OSError: no room or no permission.
+        ConfigError: no room or no permission.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    values = {"schema": SCHEMA} | dataclasses.asdict(calibration)
-    with partial.open("w") as file:
-        json.dump(values, file, indent=1, default=lambda array: array.tolist())
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)  # the new name too
-    finally:
-        os.close(folder)
+        _write(path, {"schema": SCHEMA} | dataclasses.asdict(calibration))
+    except OSError as error:
+        raise ConfigError(
+            f"the calibration cannot be written: {error.strerror}",
+            where=str(path),
+            remedy="make room or set BRS_DATA to a folder of yours",
+        ) from None
+
+
+def save_leader_calibration(
+    leader: JoyLoConfig, bus: DynamixelBus, zeros: LeaderZeros, made: str
+) -> Path:
+    """Mark the motors of a leader on an open bus, and store its calibration.
+
+    Args:
+        leader: its configuration.
+        bus: torque must be off.
+        zeros: the outcome.
+        made: date and time, ISO 8601.
+
+    Returns:
+        Where it is stored.
+
+    Raises:
+        ConfigError: the file cannot be written.
+        DeviceError: the bus failed.
+    """
+    poses = leader.calibration.poses if leader.calibration else ()
+    calibration = LeaderCalibration(
+        leader=leader.name,
+        adapter=adapter_serial(leader.port),
+        made=made,
+        joints=leader.joints,
+        motors=mark(bus, leader.motors),
+        poses={pose.name: np.concatenate([pose.left, pose.right]) for pose in poses},
+        zeros=zeros,
+    )
+    path = calibration_path(leader.name, calibration.adapter)
+    save(path, calibration)
+    return path
 
 
 def load_leader_calibration(leader: JoyLoConfig, bus: DynamixelBus) -> LeaderCalibration | None:
@@ -190,3 +218,18 @@ def _unusable(path: Path, why: str) -> ConfigError:
     return ConfigError(
         f"calibration not used: {why}", where=str(path), remedy="run `brs calibrate joylo`"
     )
+
+
+def _write(path: Path, values: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    with partial.open("w") as file:
+        json.dump(values, file, indent=1, default=lambda array: array.tolist())
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the new name too
+    finally:
+        os.close(folder)

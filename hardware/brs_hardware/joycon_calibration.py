@@ -90,7 +90,7 @@ def coverage(circled: np.ndarray, centre: np.ndarray) -> np.ndarray:
 
 
 def save_stick(calibration: JoyConCalibration) -> str:
-    """Store a calibration; returns the path of the file. Raises OSError."""
+    """Store a calibration; returns the path of the file. Raises ConfigError."""
     path = calibration_store.calibration_path(_DEVICE, calibration.serial)
     calibration_store.save(path, calibration)
     return str(path)

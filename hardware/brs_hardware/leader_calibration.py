@@ -64,7 +64,8 @@ def read_pose(config: JoyLoConfig, samples: np.ndarray, still_rad: float) -> Pos
     Raises:
         DeviceError: a joint moved by more; names it.
     """
-    spread_rad = np.ptp(samples, axis=0) * RAD_PER_TICK
+    offsets = wrapped(samples - samples[0])
+    spread_rad = np.ptp(offsets, axis=0) * RAD_PER_TICK
     worst = int(np.argmax(spread_rad))
     if spread_rad[worst] > still_rad:
         raise DeviceError(
@@ -73,7 +74,13 @@ def read_pose(config: JoyLoConfig, samples: np.ndarray, still_rad: float) -> Pos
             where=config.name,
             remedy="rest both arms against something and hold them still",
         )
-    return PoseReading(samples.mean(axis=0), spread_rad)
+    return PoseReading(samples[0] + offsets.mean(axis=0), spread_rad)
+
+
+def pose_move_rad(poses: tuple[CalibrationPose, CalibrationPose]) -> np.ndarray:
+    """(joints,) movement of every joint from the first pose to the second [rad]."""
+    first, second = poses
+    return np.concatenate([second.left - first.left, second.right - first.right])
 
 
 def solve(
@@ -98,7 +105,7 @@ def solve(
     pair_ticks = pair_offsets(config, first)
     check_pairs(config, second, pair_ticks)
     angles = [np.concatenate([pose.left, pose.right]) for pose in poses]
-    expected = angles[1] - angles[0]
+    expected = pose_move_rad(poses)
     rows = config.master_rows
     seen = wrapped(second - first)[rows] * RAD_PER_TICK
     _check_movement(config, seen, expected, tolerance_rad)

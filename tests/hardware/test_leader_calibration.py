@@ -18,6 +18,7 @@ from brs_hardware import calibration_store as store
 from brs_hardware.dynamixel.control_table import RAD_PER_TICK
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import BrsError, ConfigError, DeviceError
+from brs_hardware.hands_free_calibration import HandsFreeCalibration
 from brs_hardware.joylo import JoyLo, JoyLoConfig, load_leader
 from brs_hardware.leader_calibration import (
     LeaderZeros,
@@ -182,6 +183,8 @@ def test_a_mean_is_taken_and_a_moving_arm_refused() -> None:
     calm = read_pose(CONFIG, samples, 0.02)
     assert calm.ticks[3] == 3.5
     assert calm.spread_rad[3] == pytest.approx(2 * math.pi / 4096)
+    samples[:, 8] = np.where(samples[:, 3] > 3.0, 4095.0, 0.0)  # a boundary is no movement
+    assert read_pose(CONFIG, samples, 0.02).ticks[8] % 4096 == 4095.5
     samples[7, 6] += 30.0
     with pytest.raises(DeviceError, match=r"left_arm_joint5 moved by 2\.6 degrees while the pose"):
         read_pose(CONFIG, samples, 0.02)
@@ -237,6 +240,58 @@ def test_poses_that_leave_a_sign_uncertain_are_refused(second: CalibrationPose) 
         CalibrationConfig((HANGING, second))
 
 
+# -- without a keyboard ------------------------------------------------------------------------
+
+
+class Guided:
+    """A person who holds poses, in steps of 0.1 s."""
+
+    def __init__(self) -> None:
+        self.guide = HandsFreeCalibration(CONFIG, SETTINGS, hold_s=2.0)
+        self.now_s = 100.0
+
+    def hold(
+        self, angles: np.ndarray, duration_s: float, shake_rad: float = 0.0
+    ) -> LeaderZeros | None:
+        for step in range(round(duration_s * 10)):
+            self.now_s += 0.1
+            ticks = encoders(angles + shake_rad * (step % 2), SIGNS, np.full(12, 2048.0))
+            found = self.guide.update(ticks, self.now_s)
+            if found is not None:
+                return found
+        return None
+
+
+def test_poses_are_read_when_held_still_and_only_then() -> None:
+    person = Guided()
+    assert person.hold(pose_angles(HANGING), 9.0) is None
+    assert person.guide.progress == 0.0  # nobody has taken the arms yet
+    person.hold(pose_angles(HANGING) + 0.3, 0.1)
+    person.hold(pose_angles(HANGING), 5.0, shake_rad=0.1)
+    assert person.guide.progress < 0.1  # not still
+    person.hold(pose_angles(HANGING), 1.5)
+    assert 0.3 < person.guide.progress < 0.5
+    assert "hold 'hanging'" in person.guide.instruction
+    person.hold(pose_angles(HANGING), 1.0)
+    assert "hold 'square'" in person.guide.instruction
+    near = pose_angles(SQUARE)
+    near[3] -= 0.4
+    assert person.hold(near, 5.0) is None
+    assert person.guide.instruction.endswith("Not there yet: left_arm_joint4.")
+    found = person.hold(pose_angles(SQUARE), 3.0)
+    assert found is not None
+    assert np.array_equal(found.signs, SIGNS)
+    assert found.zero_ticks == pytest.approx(np.full(12, 2048.0), abs=0.5)
+
+
+def test_a_wrong_first_pose_never_becomes_a_calibration() -> None:
+    person = Guided()
+    person.hold(pose_angles(HANGING) + 1.0, 0.1)
+    person.hold(pose_angles(HANGING) + 0.4, 3.0)
+    assert "hold 'square'" in person.guide.instruction
+    assert person.hold(pose_angles(SQUARE), 9.0) is None
+
+
 # -- with emulated motors ----------------------------------------------------------------------
 
 
@@ -274,18 +329,10 @@ def calibrate(leader: JoyLo, hand: EmulatedJoyLo) -> store.LeaderCalibration:
     found = solve(
         leader.config, SETTINGS.poses, (readings[0], readings[1]), SETTINGS.pose_tolerance_rad
     )
-    config = leader.config
-    calibration = store.LeaderCalibration(
-        leader=config.name,
-        adapter=store.adapter_serial(config.port),
-        made="2026-01-02T03:04:05",
-        joints=config.joints,
-        motors=store.mark(leader.bus, config.motors),
-        poses={pose.name: pose_angles(pose) for pose in SETTINGS.poses},
-        zeros=found,
-    )
-    store.save(store.calibration_path(config.name, calibration.adapter), calibration)
-    return calibration
+    store.save_leader_calibration(leader.config, leader.bus, found, "2026-01-02T03:04:05")
+    stored = store.load_leader_calibration(leader.config, leader.bus)
+    assert stored is not None
+    return stored
 
 
 def test_angles_are_the_same_after_a_power_cycle_wherever_the_arms_are(
@@ -386,6 +433,20 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path) -> None:
         assert np.array_equal(getattr(back.zeros, field.name), getattr(made.zeros, field.name))
     assert np.array_equal(back.poses["square"], made.poses["square"])
     assert [file.name for file in path.parent.iterdir()] == ["b.json"]
+
+
+def test_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "c.json"
+    store.save(path, some_calibration())
+    before = path.read_text()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store.os, "fsync", full)
+    with pytest.raises(ConfigError, match="cannot be written: No space left on device"):
+        store.save(path, dataclasses.replace(some_calibration(), adapter="FT2"))
+    assert path.read_text() == before
 
 
 def test_where_nothing_is_stored_there_is_nothing(tmp_path: Path) -> None:
