@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from harness import Harness
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
@@ -16,13 +18,28 @@ from brs_hardware.types import WholeBodyCommand
 from brs_nodes.common import Inbox
 from brs_nodes.vendor import VendorTopics
 
-ROBOT = load_embodiment("r1")
+# The ROS 2 SDK, and the ROS 1 SDK behind a bridge with the layout of its guide.
+GENERATIONS = {
+    "ros2": {},
+    "ros1": {"gripper_command": "float32", "base_command": "twist", "base_feedback": "wheels"},
+}
+
+
+@pytest.fixture(params=GENERATIONS)
+def robot_path(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    robot = load_embodiment("r1")
+    content = yaml.safe_load(Path(robot.path).read_text())
+    content["urdf"] = str(robot.urdf_path)
+    content["vendor"] |= GENERATIONS[request.param]
+    path = tmp_path / "robot.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
 
 
 @pytest.fixture
-def vendor(ros: Harness) -> Iterator[VendorTopics]:
+def vendor(ros: Harness, robot_path: Path) -> Iterator[VendorTopics]:
     inbox = Inbox(ros.node)
-    topics = VendorTopics(ros.node, ROBOT, inbox)
+    topics = VendorTopics(ros.node, load_embodiment(str(robot_path)), inbox)
     yield topics
     topics.close()
     inbox.close()
@@ -41,9 +58,11 @@ def set_parameters(ros: Harness, **values: str | float) -> None:
     assert all(result.successful for result in results)
 
 
-def test_vendor_topics_of_the_simulated_robot(ros: Harness, vendor: VendorTopics) -> None:
+def test_vendor_topics_of_the_simulated_robot(
+    ros: Harness, vendor: VendorTopics, robot_path: Path
+) -> None:
     assert vendor.look() is None and len(vendor.missing()) == 6
-    ros.start_node("r1_sim", {"camera_hz": 0.0})
+    ros.start_node("r1_sim", {"robot": str(robot_path), "camera_hz": 0.0})
     state = ros.wait_for(vendor.look, "feedback of every part")
     assert vendor.missing() == ()
     # A healthy robot with a full battery has no problems.
