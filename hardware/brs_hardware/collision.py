@@ -37,6 +37,7 @@ from brs_hardware.collision_model import (
 )
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import ConfigError
+from brs_hardware.motion import limit_motion
 
 __all__ = [
     "Clearance",
@@ -275,7 +276,7 @@ class CollisionGuard:
         self, posture: np.ndarray, pairs: np.ndarray, needed: np.ndarray
     ) -> np.ndarray:
         self._model.place(posture)
-        return self._model.distances(needed, pairs)
+        return self._model.some_distances(pairs, needed)
 
     def _braking_path(self, now: np.ndarray, step: np.ndarray, dt_s: float) -> np.ndarray:
         """(k, n) postures: now, after the step, and of braking after it until all joints rest."""
@@ -312,8 +313,6 @@ def measure_guard_ms(
     Steps of a robot that goes from one random target to the next, with the floor and four
     keep-outs around it.
     """
-    from brs_hardware.motion import limit_motion
-
     random = np.random.default_rng(seed)
     boxes = [
         KeepOut("table", np.array([0.9, 0.0, 0.35]), np.array([0.25, 0.5, 0.35])),

@@ -272,22 +272,26 @@ class CollisionModel:
         result: np.ndarray = (lever[self._first] + lever[self._second]) * self._between
         return result
 
-    def distances(self, needed: np.ndarray, pairs: np.ndarray | None = None) -> np.ndarray:
-        """Distances [m], negative for overlap.
+    def distances(self, needed: np.ndarray) -> np.ndarray:
+        """Distances (pairs,) [m], negative for overlap.
 
         Args:
             needed: (pairs,) below this the distance is exact; else no more than the true one.
-            pairs: indices of the pairs wanted, all if not given.
         """
-        pairs = np.arange(len(self._first)) if pairs is None else pairs
-        found = self._lower_bounds(pairs)
-        for i in np.flatnonzero(found < needed):
-            found[i] = self._distance(pairs[i], needed[i])
+        found = self._lower_bounds()
+        near = np.flatnonzero(found < needed)
+        found[near] = self.some_distances(near, needed[near])
         return found
+
+    def some_distances(self, pairs: np.ndarray, needed: np.ndarray) -> np.ndarray:
+        """Distances (k,) of the pairs with these indices; see `distances`."""
+        return np.array(
+            [self._distance(pair, limit) for pair, limit in zip(pairs, needed, strict=True)]
+        )
 
     def nearest(self) -> Clearance:
         """The pair with the least distance of all."""
-        bounds = self._lower_bounds(np.arange(len(self._first)))
+        bounds = self._lower_bounds()
         best, least = -1, np.inf
         for pair in np.argsort(bounds):
             if bounds[pair] >= least:
@@ -334,18 +338,18 @@ class CollisionModel:
         return self.pair_names[pair][1] in self._world
 
     def _distance(self, pair: int, limit: float) -> float:
+        """Distance [m] of one pair, `limit` if it is more; sets the nearest points."""
         first, second = int(self._first[pair]), int(self._second[pair])
-        measure = self._mujoco.mj_geomDistance
-        return float(
-            measure(
-                self._model, self._data, first, second, min(float(limit), _DEEP_M), self._points
-            )
+        limit = min(float(limit), _DEEP_M)
+        distance: float = self._mujoco.mj_geomDistance(
+            self._model, self._data, first, second, limit, self._points
         )
+        return distance
 
-    def _lower_bounds(self, pairs: np.ndarray) -> np.ndarray:
+    def _lower_bounds(self) -> np.ndarray:
         """(pairs,) the greater distance of two: each box to the upright box round the other."""
         turn, centre = self._data.geom_xmat.reshape(-1, 3, 3), self._centres()
-        first, second = self._first[pairs], self._second[pairs]
+        first, second = self._first, self._second
         apart = (centre[second] - centre[first])[:, None]
         relative = np.abs(turn[first].transpose(0, 2, 1) @ turn[second])
         half_first, half_second = self._box_half[first], self._box_half[second]

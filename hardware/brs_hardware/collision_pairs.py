@@ -80,7 +80,7 @@ def _extremes(
     count: int,
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest distance (links,) of pairs of links, each given by its pairs of shapes."""
+    """Least and greatest distance (links,) of pairs of links, given by their pairs of shapes."""
     random = np.random.default_rng(seed)
     lower, upper = model.joints.limits("lower"), model.joints.limits("upper")
     postures = [model.joints.stack(pose) for pose in embodiment.poses.values()]
@@ -110,11 +110,11 @@ def _refine(
     """Least distance found by ever smaller random steps from a posture; ends at a touch."""
     everything = np.full(len(shapes), np.inf)
     model.place(posture)
-    least = float(model.distances(everything, shapes).min())
+    least = float(model.some_distances(shapes, everything).min())
     for size_rad in np.geomspace(*_REFINING_RAD, _REFINING_STEPS):
         trial = np.clip(posture + random.normal(0.0, size_rad, len(lower)), lower, upper)
         model.place(trial)
-        distance = float(model.distances(everything, shapes).min())
+        distance = float(model.some_distances(shapes, everything).min())
         if distance < least:
             posture, least = trial, distance
         if least <= 0.0:

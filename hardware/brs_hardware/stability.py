@@ -151,9 +151,9 @@ class Stability:
     ) -> float:
         """Share 0..1 of the base's greatest speed that suits torso height and reach.
 
-        A stop at `stop_deceleration` must leave `min_margin_m` whichever way the base drives. Where
-        it would not, the base must stop more gently, and to rest within the same way it drives
-        slower by the root of that. Turning must not swing a tool faster than
+        A stop at `stop_deceleration` must leave `min_margin_m` whichever way the base drives.
+        Where it would not, the base must stop more gently, and to rest within the same way it
+        drives slower by the root of that. Turning must not swing a tool faster than
         `max_turning_speed_m_s`.
         """
         centre = self.centre_of_mass(joints, payloads_kg)
