@@ -1,7 +1,9 @@
 """Joins all that tells of the base's motion in one extended Kalman filter (filterpy).
 
-State: x, y, yaw in odom; vx, vy, wz in base_link; and two scales by which the wheels read too
-much, in driving and in turning (worn tyres, carpet, slip), seen whenever another source is there.
+State: x, y, yaw in odom; vx, vy, wz in base_link; two scales by which the wheels read too much, in
+driving and in turning (worn tyres, carpet, slip), seen whenever another source is there; and x, y,
+yaw where the camera's keyframe was taken, so that what is measured from it is not taken for more
+than it is (stochastic cloning: Roumeliotis and Burdick 2002).
 """
 
 from __future__ import annotations
@@ -13,10 +15,16 @@ from typing import Any
 import numpy as np
 
 from brs_hardware.errors import ConfigError
-from brs_hardware.odometry.motion import BaseMotion, OdometryEstimate, advance
+from brs_hardware.odometry.motion import (
+    BaseMotion,
+    OdometryEstimate,
+    RelativeMotion,
+    advance,
+    seen_from,
+)
 
-_STATES = 8
-_POSE, _VELOCITY, _SCALE = slice(0, 3), slice(3, 6), slice(6, 8)
+_STATES = 11
+_POSE, _VELOCITY, _SCALE, _KEY = slice(0, 3), slice(3, 6), slice(6, 8), slice(8, 11)
 _SCALE_OF_AXIS = (6, 6, 7)  # of vx, vy, wz
 
 
@@ -46,6 +54,12 @@ class InputStatus:
     late: int = 0
     in_a_row: int = 0  # refused since the last used one
 
+    def used_at(self, stamp_s: float) -> None:
+        """Count a sample that was believed."""
+        self.used += 1
+        self.in_a_row = 0
+        self.stamp_s = max(self.stamp_s, stamp_s)
+
 
 class OdometryFilter:
     """See the module. Time is that of the stamps and of `predict`'s argument.
@@ -68,12 +82,13 @@ class OdometryFilter:
         self.config = config or FilterConfig()
         self.inputs: dict[str, InputStatus] = {}
         self._now_s: float | None = None
+        self._key_of = ""  # the source whose keyframe is in the state
         self._ekf: Any = ExtendedKalmanFilter(dim_x=_STATES, dim_z=3)
         self._ekf.x = np.zeros(_STATES)
         if pose is not None:
             self._ekf.x[_POSE] = pose
         spread = self.config.scale_spread**2
-        self._ekf.P = np.diag([1e-8] * 3 + [0.25] * 3 + [spread] * 2)
+        self._ekf.P = np.diag([1e-8] * 3 + [0.25] * 3 + [spread] * 2 + [0.0] * 3)
 
     def add_input(self, name: str, wheels: bool = False) -> None:
         """Make a source known; `wheels` reads through the scales that the filter estimates."""
@@ -85,29 +100,47 @@ class OdometryFilter:
         return [name for name, status in self.inputs.items() if status.stamp_s < limit_s]
 
     def update(self, name: str, motion: BaseMotion) -> bool:
-        """Take a sample of a source; False if it is too late or beyond belief."""
+        """Take a velocity; False if it is too late or beyond belief."""
         status = self.inputs[name]
-        self.predict(motion.stamp_s)
-        assert self._now_s is not None
-        delay_s = self._now_s - motion.stamp_s
-        if delay_s > self.config.max_delay_s:
-            status.late += 1
+        delay_s = self._delay(status, motion.stamp_s)
+        if delay_s is None:
             return False
         # The base may have sped up since; a late sample is worth that much less.
         drifted = np.array(self.config.acceleration) * delay_s
         noise = motion.covariance + np.diag(drifted**2)
-        if not self._believable(status, motion.velocity, noise):
+        expected, matrix = self._expected_velocity(status.scaled)
+        surprise = motion.velocity - expected
+        if not self._believable(status, surprise, matrix, noise):
             return False
-        self._ekf.update(
-            motion.velocity,
-            lambda x: self._jacobian(x, status.scaled),
-            lambda x: self._expected(x, status.scaled),
-            R=noise,
-        )
-        status.used += 1
-        status.in_a_row = 0
-        status.stamp_s = max(status.stamp_s, motion.stamp_s)
+        self._correct(surprise, matrix, noise)
+        status.used_at(motion.stamp_s)
         return True
+
+    def follow(self, name: str, motion: RelativeMotion) -> bool:
+        """Take a pose seen from a keyframe; False if there is none, or as in `update`.
+
+        One source of this kind can be followed.
+        """
+        status = self.inputs[name]
+        delay_s = self._delay(status, motion.stamp_s)
+        if delay_s is None:
+            self._key_of = ""
+            return False
+        taken = False
+        if motion.moved is not None and self._key_of == name:
+            # Within the delay it may have sped up.
+            drifted = np.array(self.config.acceleration) * delay_s**2 / 2.0
+            noise = motion.covariance + np.diag(drifted**2)
+            expected, matrix = self._expected_relative(delay_s)
+            surprise = motion.moved - expected
+            surprise[2] = math.remainder(surprise[2], 2 * math.pi)
+            taken = self._believable(status, surprise, matrix, noise, insists=False)
+            if taken:
+                self._correct(surprise, matrix, noise)
+                status.used_at(motion.stamp_s)
+        if motion.is_keyframe:
+            self._remember_pose(name, delay_s)
+        return taken
 
     def predict(self, now_s: float) -> None:
         """Advance to a time; nothing happens for one that is past.
@@ -167,17 +200,49 @@ class OdometryFilter:
         noise[_SCALE, _SCALE] = np.diag(np.where(scales < config.scale_spread**2, wander, 0.0))
         ekf.P = ekf.F @ ekf.P @ ekf.F.T + noise
 
-    def _believable(self, status: InputStatus, velocity: np.ndarray, noise: np.ndarray) -> bool:
-        """The gate; a source that insists for long is right, if it is finite."""
-        matrix = self._jacobian(self._ekf.x, status.scaled)
-        surprise = velocity - self._expected(self._ekf.x, status.scaled)
+    def _delay(self, status: InputStatus, stamp_s: float) -> float | None:
+        """Age of a sample when it comes [s]; None if it is too late."""
+        self.predict(stamp_s)
+        assert self._now_s is not None
+        delay_s = self._now_s - stamp_s
+        if delay_s > self.config.max_delay_s:
+            status.late += 1
+            return None
+        return delay_s
+
+    def _correct(self, surprise: np.ndarray, matrix: np.ndarray, noise: np.ndarray) -> None:
+        self._ekf.update(
+            surprise, lambda _: matrix, lambda _: np.zeros(3), R=noise, residual=np.subtract
+        )
+
+    def _remember_pose(self, name: str, delay_s: float) -> None:
+        """Copy the pose of `delay_s` ago into the state, with all that it has in common."""
+        ekf = self._ekf
+        pose, velocity = ekf.x[_POSE], ekf.x[_VELOCITY]
+        copy = np.eye(_STATES)
+        copy[_KEY] = _transition(pose[2], velocity, -delay_s)[_POSE]
+        ekf.x[_KEY] = advance(pose, velocity, -delay_s)
+        ekf.P = copy @ ekf.P @ copy.T
+        self._key_of = name
+
+    def _believable(
+        self,
+        status: InputStatus,
+        surprise: np.ndarray,
+        matrix: np.ndarray,
+        noise: np.ndarray,
+        insists: bool = True,
+    ) -> bool:
+        """The gate; the only source there is, if it insists for long, is right."""
         spread = matrix @ self._ekf.P @ matrix.T + noise
         finite = bool(np.isfinite(surprise).all() and np.isfinite(noise).all())
         if finite and surprise @ np.linalg.solve(spread, surprise) <= self.config.gate:
             return True
         status.refused += 1
         status.in_a_row += 1
-        if not finite or status.in_a_row <= self.config.patience or self._others_agree(status):
+        if not (finite and insists and status.in_a_row > self.config.patience):
+            return False
+        if self._others_agree(status):
             return False
         # Nobody supports the old velocity: forget it.
         self._ekf.P[_VELOCITY, :] = self._ekf.P[:, _VELOCITY] = 0.0
@@ -189,23 +254,33 @@ class OdometryFilter:
         limit_s = self._now_s - self.config.timeout_s
         return any(o is not status and o.stamp_s >= limit_s for o in self.inputs.values())
 
-    @staticmethod
-    def _expected(x: np.ndarray, scaled: bool) -> np.ndarray:
-        return x[_VELOCITY] * (1.0 + x[list(_SCALE_OF_AXIS)]) if scaled else x[_VELOCITY]
-
-    @staticmethod
-    def _jacobian(x: np.ndarray, scaled: bool) -> np.ndarray:
-        matrix = np.zeros((3, _STATES))
+    def _expected_velocity(self, scaled: bool) -> tuple[np.ndarray, np.ndarray]:
+        """(3,) what a source should read, and its Jacobian (3, 11)."""
+        x, matrix = self._ekf.x, np.zeros((3, _STATES))
+        velocity = x[_VELOCITY].copy()
         matrix[:, _VELOCITY] = np.eye(3)
         if scaled:
-            for axis, scale in enumerate(_SCALE_OF_AXIS):
-                matrix[axis, 3 + axis] = 1.0 + x[scale]
-                matrix[axis, scale] = x[3 + axis]
-        return matrix
+            factor = 1.0 + x[list(_SCALE_OF_AXIS)]
+            matrix[:, _VELOCITY] = np.diag(factor)
+            matrix[range(3), _SCALE_OF_AXIS] = velocity
+            velocity *= factor
+        return velocity, matrix
+
+    def _expected_relative(self, delay_s: float) -> tuple[np.ndarray, np.ndarray]:
+        """(3,) where the base was `delay_s` ago, seen from the keyframe; Jacobian (3, 11)."""
+        x = self._ekf.x
+        key, pose = x[_KEY], advance(x[_POSE], x[_VELOCITY], -delay_s)
+        relative = seen_from(key, pose)
+        cosine, sine = math.cos(key[2]), math.sin(key[2])
+        turn = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+        matrix = turn @ _transition(x[2], x[_VELOCITY], -delay_s)[_POSE]
+        matrix[:, _KEY] = -turn
+        matrix[0, 10], matrix[1, 10] = relative[1], -relative[0]
+        return relative, matrix
 
 
 def _transition(yaw: float, velocity: np.ndarray, step_s: float) -> np.ndarray:
-    """(8, 8) Jacobian of a step, with the yaw of its middle."""
+    """(11, 11) Jacobian of a step, with the yaw of its middle."""
     middle = yaw + 0.5 * velocity[2] * step_s
     cosine, sine = math.cos(middle) * step_s, math.sin(middle) * step_s
     vx, vy, _ = velocity

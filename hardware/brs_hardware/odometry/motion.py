@@ -18,6 +18,16 @@ class BaseMotion:
 
 
 @dataclass(frozen=True)
+class RelativeMotion:
+    """What one source says of the base's pose as seen from where a keyframe was taken."""
+
+    stamp_s: float
+    moved: np.ndarray | None  # (3,) x, y [m], yaw [rad]; None if it cannot be told
+    covariance: np.ndarray  # (3, 3) of it
+    is_keyframe: bool  # those that follow are seen from this one
+
+
+@dataclass(frozen=True)
 class OdometryEstimate:
     """The base as all sources together see it."""
 
@@ -44,10 +54,15 @@ def advance(pose: np.ndarray, twist: np.ndarray, duration_s: float) -> np.ndarra
 def twist_between(start: np.ndarray, end: np.ndarray, duration_s: float) -> np.ndarray:
     """The constant twist that leads from one pose to the other; inverse of `advance`."""
     yaw = math.remainder(end[2] - start[2], 2 * math.pi)
-    cosine, sine = math.cos(start[2]), math.sin(start[2])
-    dx, dy = end[0] - start[0], end[1] - start[1]
-    way = np.linalg.solve(_arc(yaw), [cosine * dx + sine * dy, -sine * dx + cosine * dy])
+    way = np.linalg.solve(_arc(yaw), seen_from(start, end)[:2])
     return np.array([*way, yaw]) / duration_s
+
+
+def seen_from(key: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """A pose as seen from another."""
+    cosine, sine = math.cos(key[2]), math.sin(key[2])
+    dx, dy = pose[0] - key[0], pose[1] - key[1]
+    return np.array([cosine * dx + sine * dy, -sine * dx + cosine * dy, pose[2] - key[2]])
 
 
 def to_matrix(pose: np.ndarray) -> np.ndarray:

@@ -14,7 +14,13 @@ import numpy as np
 
 from brs_hardware.cameras.frame import CameraFrame
 from brs_hardware.native import import_with_libusb
-from brs_hardware.odometry.motion import BaseMotion, advance, to_matrix, to_plane, twist_between
+from brs_hardware.odometry.motion import (
+    RelativeMotion,
+    advance,
+    to_matrix,
+    to_plane,
+    twist_between,
+)
 
 
 @dataclass(frozen=True)
@@ -23,17 +29,19 @@ class RgbdConfig:
 
     max_depth_m: float = 3.0
     iterations: tuple[int, ...] = (12, 8, 6)  # coarse to fine
-    contrast: float = 0.2  # standard deviation of the brightness 0..1 that registration works on
+    contrast: float = 0.12  # standard deviation of the brightness 0..1 that registration works on
     max_gain: float = 8.0  # of contrast; more would only stretch noise
-    color_noise: float = 0.06  # of that brightness, between two frames
-    depth_noise_m: float = 0.03
+    # Residuals of neighbouring pixels hang together, so that these are above a camera's noise.
+    color_noise: float = 0.24  # of that brightness, between two frames
+    depth_noise_m: float = 0.12
+    bias: float = 0.06  # error of a registration, over the way (and the turn, at 1 m)
     pixel_step: int = 4  # neighbouring pixels say the same; one in so many counts
     max_deviation: tuple[float, float, float] = (0.01, 0.01, 0.01)  # of a step [m, m, rad]
     min_fitness: float = 0.5  # share of pixels with depth that fit
     max_speed: tuple[float, float, float] = (0.8, 0.8, 1.2)  # no R1 is faster [m/s, rad/s]
     max_tilt: float = 0.03  # [m, rad] out of the floor's plane: it fits, but wrongly
-    keyframe_way_m: float = 0.12  # a new keyframe after so much
-    keyframe_turn_rad: float = 0.12
+    keyframe_way_m: float = 0.2  # a new keyframe after so much
+    keyframe_turn_rad: float = 0.2
     max_gap_s: float = 0.5  # the way over a longer silence is not guessed
 
 
@@ -85,8 +93,8 @@ class RgbdOdometry:
         base_from_camera: np.ndarray,
         guess: np.ndarray | None = None,
         own_body: np.ndarray | None = None,
-    ) -> BaseMotion | None:
-        """Mean motion since the frame before; None if it cannot be told (see `problem`).
+    ) -> RelativeMotion:
+        """Where the base is, seen from the keyframe; `moved` is None if unknown (see `problem`).
 
         Args:
             frame: colour and depth.
@@ -95,41 +103,37 @@ class RgbdOdometry:
             own_body: (H, W) bool, pixels that show the robot itself.
         """
         gap_s = frame.stamp_s - self._stamp_s
-        key = self._key
+        key, covariance = self._key, self._key_covariance
         if key is None or not 0.0 < gap_s <= self.config.max_gap_s:
-            self._begin(frame, base_from_camera, own_body)
-            self.problem = self.problem or "begins"
-            return None
+            self.problem = "begins"
+            return self._begin(frame, base_from_camera, own_body)
         view = self._prepare(frame, base_from_camera, own_body, key.gain)
         velocity = self._velocity if guess is None else guess
         expected = advance(self._moved, velocity, gap_s)
         moved, self.problem = self._register(frame, key, view, expected)
-        if not self.problem:
-            step = twist_between(self._moved, moved, gap_s)
-            if np.any(np.abs(step) > self.config.max_speed):
-                self.problem = f"too fast to be true: {np.round(step, 2)}"
+        step = twist_between(self._moved, moved, gap_s)
+        if not self.problem and np.any(np.abs(step) > self.config.max_speed):
+            self.problem = f"too fast to be true: {np.round(step, 2)}"
         if self.problem:
             self.failures += 1
-            self._begin(frame, base_from_camera, own_body, keep_problem=True)
-            return None
+            return self._begin(frame, base_from_camera, own_body)
         self.pose = advance(self.pose, step, gap_s)
-        self._velocity, self._moved = step, moved
-        # Two registrations with one keyframe, divided by the time between them.
-        covariance = 2.0 * self._key_covariance / gap_s**2
-        middle_s, self._stamp_s = frame.stamp_s - 0.5 * gap_s, frame.stamp_s
         limits = (self.config.keyframe_way_m, self.config.keyframe_turn_rad)
-        if np.hypot(*moved[:2]) > limits[0] or abs(moved[2]) > limits[1]:
+        far = bool(np.hypot(*moved[:2]) > limits[0] or abs(moved[2]) > limits[1])
+        if far:
             self._begin(frame, base_from_camera, own_body)
-            self._velocity = step
-        return BaseMotion(middle_s, step, covariance)
+        else:
+            self._moved, self._stamp_s = moved, frame.stamp_s
+        self._velocity = step
+        bias = self.config.bias * float(np.hypot(*moved[:2]) + abs(moved[2]))
+        return RelativeMotion(frame.stamp_s, moved, covariance + np.eye(3) * bias**2, far)
 
     def _begin(
         self,
         frame: CameraFrame,
         base_from_camera: np.ndarray,
         own_body: np.ndarray | None,
-        keep_problem: bool = False,
-    ) -> None:
+    ) -> RelativeMotion:
         """Make this frame the keyframe, if there is enough to see in it."""
         view = self._prepare(frame, base_from_camera, own_body, None)
         self._moved, self._velocity = np.zeros(3), np.zeros(3)
@@ -141,8 +145,9 @@ class RgbdOdometry:
             deviation = np.sqrt(np.diag(self._key_covariance))
         seen = bool(np.all(deviation < self.config.max_deviation))
         self._key = view if seen else None
-        if not keep_problem:
-            self.problem = "" if seen else "too little to see"
+        if not seen:
+            self.problem = "too little to see" if view.valid.any() else "no depth"
+        return RelativeMotion(frame.stamp_s, None, self._key_covariance, True)
 
     def _prepare(
         self,

@@ -119,8 +119,7 @@ def measure(seed: int = 0, noise: DriveNoise | None = None) -> dict[str, float]:
         begun_s = time.process_time()
         motion = camera.update(sample.frame, sample.base_from_camera, guess)
         times_s.append(time.process_time() - begun_s)
-        if motion is not None:
-            fused.update("camera", motion)
+        fused.follow("camera", motion)
         estimate = fused.estimate()
         for name, pose in (
             ("wheels", wheels.pose),
