@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -80,7 +81,7 @@ class FeedbackAssembler:
     def gripper(self, name: str, stamp_s: float, stroke_mm: float) -> None:
         """Take a gripper's stroke [mm]. Raises ConfigError if it is not finite."""
         gripper = self.embodiment.gripper(name)
-        if not np.isfinite(stroke_mm):
+        if not math.isfinite(stroke_mm):
             raise ConfigError("the stroke is not a number", where=gripper.feedback_topic)
         self._grippers[name] = (stamp_s, gripper.to_closed(stroke_mm))
 
@@ -131,7 +132,10 @@ class FeedbackAssembler:
 
     def state(self) -> WholeBodyState | None:
         """The robot as measured, stamped with its oldest part; None until every part came."""
-        if self._base_velocity is None or self.missing():
+        complete = len(self._groups) == len(self.embodiment.GROUPS) and len(self._grippers) == len(
+            self.embodiment.GRIPPERS
+        )
+        if self._base_velocity is None or not complete:
             return None
         stamps = [stamp_s for stamp_s, _ in (*self._groups.values(), *self._grippers.values())]
         return WholeBodyState(

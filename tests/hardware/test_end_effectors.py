@@ -44,6 +44,7 @@ def test_request_is_the_one_of_the_manual() -> None:
     assert read_request(1, Register.ANGLE_SET, 12).hex(" ") == "eb 90 01 04 11 ce 05 0c f5"
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=30), max_size=8))
 def test_no_stream_breaks_the_parser_and_it_keeps_little(chunks: list[bytes]) -> None:
     parser = FrameParser(ANSWER)
@@ -52,6 +53,7 @@ def test_no_stream_breaks_the_parser_and_it_keeps_little(chunks: list[bytes]) ->
     assert len(parser._buffer) < 255 + 5
 
 
+@settings(deadline=None)
 @given(FRAMES, st.binary(max_size=40), st.integers(1, 7))
 def test_a_frame_is_found_behind_garbage_and_in_pieces(
     frame: Frame, garbage: bytes, size: int
@@ -64,6 +66,7 @@ def test_a_frame_is_found_behind_garbage_and_in_pieces(
     assert found == [frame]
 
 
+@settings(deadline=None)
 @given(FRAMES, st.data())
 def test_a_frame_with_a_wrong_byte_is_not_taken_for_it(frame: Frame, data: st.DataObject) -> None:
     spoilt = bytearray(encode(ANSWER, frame))
@@ -72,6 +75,7 @@ def test_a_frame_with_a_wrong_byte_is_not_taken_for_it(frame: Frame, data: st.Da
     assert frame not in FrameParser(ANSWER).feed(bytes(spoilt))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-(2**15), 2**15 - 1), max_size=6))
 def test_words_survive_packing(values: list[int]) -> None:
     assert unpack_words(pack_words(values)) == values
@@ -176,7 +180,7 @@ def test_missing_port_and_wrong_id_say_what_to_do() -> None:
 # -- jaw and registry ----------------------------------------------------------------------
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.floats(-1.0, 2.0))
 def test_jaw_sends_the_strokes_of_the_embodiment(robot: Embodiment, fraction: float) -> None:
     sent: list[tuple[float, float]] = []

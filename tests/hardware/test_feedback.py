@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brs_hardware.embodiment import Embodiment
@@ -112,6 +112,7 @@ def fill_all_but_torso(assembler: FeedbackAssembler) -> None:
     assembler.base_velocity(1.0, np.zeros(3))
 
 
+@settings(deadline=None)
 @given(st.tuples(*[st.floats(-1.0, 1.0)] * 3))
 def test_body_velocity_from_wheels_is_that_which_turned_them(
     robot: Embodiment, velocity: tuple[float, float, float]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brs_hardware.galaxea.battery import Battery, battery_problem
@@ -40,6 +40,7 @@ def test_healthy_motor_is_no_fault_but_its_words_are_kept() -> None:
     assert fault is not None and "brake engaged" in str(fault)
 
 
+@settings(deadline=None)
 @given(st.integers(21, 2**32 - 1), st.lists(st.text(max_size=10), max_size=3))
 def test_unknown_codes_are_errors_shown_as_hex_with_the_drivers_words(
     code: int, words: list[str]
@@ -49,6 +50,7 @@ def test_unknown_codes_are_errors_shown_as_hex_with_the_drivers_words(
     assert f"0x{code:08X}" in str(fault) and all(word in str(fault) for word in words)
 
 
+@settings(deadline=None)
 @given(st.floats(0.0, 105.0))
 def test_battery_levels(percent: float) -> None:
     problem = battery_problem(Battery(50.0, 1.0, percent), BatteryLevels())
