@@ -58,6 +58,7 @@ def main() -> None:
         "disk": check_disk,
         "permissions": check_permissions,
         "priority": check_priority,
+        "exposure": lambda: check_exposure(options.leader),
         "leader": lambda: check_leader(options.leader),
         "Joy-Cons": lambda: check_joycons(),
         "robot": lambda: check_robot(options.robot),
@@ -115,7 +116,7 @@ def check_installation() -> list[Finding]:
 
 
 def check_ros() -> list[Finding]:
-    """rclpy, our interfaces, and who else could be heard."""
+    """rclpy and our interfaces."""
     findings = []
     for module, remedy in (
         ("rclpy", "run `make setup`, or source a ROS 2"),
@@ -128,17 +129,6 @@ def check_ros() -> list[Finding]:
         else:
             origin = os.environ.get("ROS_DISTRO", "kilted wheels")
             findings.append(Finding(module, OK, origin))
-    domain = os.environ.get("ROS_DOMAIN_ID", "0")
-    reach = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
-    detail = f"domain {domain}, discovery {reach}"
-    if domain == "0" and reach == "SUBNET":
-        findings.append(
-            Finding(
-                "domain", WARN, detail, "set ROS_DOMAIN_ID if other robots are on this network"
-            )
-        )
-    else:
-        findings.append(Finding("domain", OK, detail))
     return findings
 
 
@@ -160,7 +150,7 @@ def check_dds() -> list[Finding]:
             f"{100 * share:.0f} % arrived",
             ""
             if share == 1.0
-            else "set FASTDDS_DEFAULT_PROFILES_FILE to config/dds/fastdds.xml; free /dev/shm",
+            else "set FASTDDS_DEFAULT_PROFILES_FILE to one of config/dds; free /dev/shm",
         )
     )
     free_mb = shutil.disk_usage("/dev/shm").free / 1e6
@@ -230,6 +220,13 @@ def check_priority() -> list[Finding]:
             f"add '{line}' to /etc/security/limits.conf, then log in again",
         )
     ]
+
+
+def check_exposure(leader: str) -> list[Finding]:
+    """Who could reach the robot by network, disk or device."""
+    from brs_cli import exposure
+
+    return exposure.check_exposure(leader)
 
 
 def check_leader(name: str) -> list[Finding]:

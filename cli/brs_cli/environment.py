@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,11 +27,7 @@ def workspace_environment(root: Path = ROOT) -> dict[str, str]:
     prepend(env, "LD_LIBRARY_PATH", install / "lib")
     prepend(env, "PATH", prefix / "bin")
     env.setdefault("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
-    # Humble's Fast DDS knows only the older name, newer ones warn of it.
-    profile = "FASTRTPS" if env.get("ROS_DISTRO") == "humble" else "FASTDDS"
-    env.setdefault(
-        f"{profile}_DEFAULT_PROFILES_FILE", str(root / "config" / "dds" / "fastdds.xml")
-    )
+    confine(env, root)
     if "DISPLAY" not in env:
         env.setdefault("MUJOCO_GL", "egl")
     # One thread a library: more are slower when every core has a node of its own.
@@ -38,6 +35,32 @@ def workspace_environment(root: Path = ROOT) -> dict[str, str]:
         env.setdefault(name, "1")
     env[MARK] = str(install)
     return env
+
+
+def confine(env: dict[str, str], root: Path = ROOT) -> None:
+    """Keep DDS on this computer unless ROS's own variables ask for the network.
+
+    The discovery range is no fence: within LOCALHOST a node still answers on every interface, to
+    whoever names its address as a static peer. The profile's loopback-only UDP is the fence.
+    """
+    humble = env.get("ROS_DISTRO") == "humble"
+    if humble:
+        env.setdefault("ROS_LOCALHOST_ONLY", "1")
+    else:
+        env.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    profile = "fastdds.xml" if reaches_network(env) else "fastdds_local.xml"
+    # Humble's Fast DDS knows only the older name, newer ones warn of it.
+    name = f"{'FASTRTPS' if humble else 'FASTDDS'}_DEFAULT_PROFILES_FILE"
+    env.setdefault(name, str(root / "config" / "dds" / profile))
+
+
+def reaches_network(env: Mapping[str, str]) -> bool:
+    """Whether ROS's variables let nodes talk to other computers."""
+    if env.get("ROS_LOCALHOST_ONLY") == "1":
+        return False
+    if env.get("ROS_STATIC_PEERS"):
+        return True
+    return env.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET") not in ("LOCALHOST", "OFF")
 
 
 def prepend(env: dict[str, str], name: str, *folders: Path | None) -> None:

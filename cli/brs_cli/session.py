@@ -33,8 +33,7 @@ POSES = "sim/objects"
 
 
 def own_domain() -> None:
-    """Keep off other robots on this network: localhost, and a domain nobody chose by hand."""
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    """Keep off other robots on this computer: a domain nobody chose by hand."""
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + secrets.randbelow(100)))
 
 
