@@ -88,8 +88,21 @@ def discard(folder: Path) -> Path:
     return _move(folder, folder.parent / TRASH / episode_name(folder))
 
 
+def confined(root: Path, path: Path) -> Path:
+    """The path, if neither its name nor a link on its way leads out of the root.
+
+    Raises:
+        EpisodeError: it leads out.
+    """
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise EpisodeError(
+            f"leads out of {root}, to {path.resolve()}", where=str(path), remedy="remove that link"
+        )
+    return path
+
+
 def _move(source: Path, wanted: Path) -> Path:
-    target, number = wanted, 1
+    target, number = confined(source.parent, wanted), 1
     # rename() replaces an empty folder without a word, so look first.
     while target.exists():
         number += 1
@@ -187,6 +200,8 @@ def recover_all(root: Path) -> list[tuple[Path, EpisodeInfo | EpisodeError]]:
             if not free:
                 continue
             try:
+                for path in (folder, *folder.iterdir()):
+                    confined(root, path)
                 info = recover(folder)
                 results.append((save(folder), info))
             except EpisodeError as error:
