@@ -247,6 +247,15 @@ def test_a_blocked_robot_is_not_left_behind(kind: str) -> None:
     assert 0.1 < ahead <= 0.4 + 1e-9
 
 
+def test_a_leader_held_beyond_a_limit_engages_at_the_limit() -> None:
+    """Clipping it only from then on was taken for a jump."""
+    stage = Stage("chains")
+    stage.device.arms["left"][1] = R1.left_arm.lower[1] - 0.4
+    stage.place("left", np.clip(stage.device.arms["left"], R1.left_arm.lower, R1.left_arm.upper))
+    stage.engage()
+    assert stage.state.left_arm.position[1] == R1.left_arm.lower[1]
+
+
 def test_gamepad_moves_a_tool_along_and_about_its_axes() -> None:
     stage = Stage("gamepad")
     stage.engage()

@@ -109,20 +109,24 @@ class DirectLeader(ABC):
         self, action: ManualAction, measured: dict[str, np.ndarray], dt_s: float
     ) -> dict[str, np.ndarray]:
         if self._arms is None:
-            self._arms = self._rest(measured)
+            rest = self._rest(measured)
+            self._arms = {side: self._in_limits(side, arm) for side, arm in rest.items()}
             self._begin(self._arms)
         moved = self._move(self._arms, action, dt_s)
         lead = self.settings.lead_rad
         for side, arm in ARMS.items():
-            group = self.embodiment.group(arm)
             near = np.clip(moved[side], measured[side] - lead, measured[side] + lead)
-            moved[side] = np.clip(near, group.lower, group.upper)
+            moved[side] = self._in_limits(side, near)
             jump_rad = float(np.max(np.abs(moved[side] - self._arms[side])))
             if not jump_rad <= self.settings.jump_rad:  # NaN is not either
                 raise DeviceError(
                     f"{arm} jumped by {jump_rad:.2f} rad", remedy="release the dead-man"
                 )
         return moved
+
+    def _in_limits(self, side: str, arm: np.ndarray) -> np.ndarray:
+        group = self.embodiment.group(ARMS[side])
+        return np.clip(arm, group.lower, group.upper)
 
     # -- what a kind is --------------------------------------------------------------------
 
