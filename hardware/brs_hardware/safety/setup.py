@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from brs_hardware import config
+from brs_hardware.collision import CollisionGuard, KeepOut
 from brs_hardware.embodiment import Embodiment, config_folder
 from brs_hardware.errors import ConfigError
+from brs_hardware.safety.guards import CollisionRule
 from brs_hardware.safety.supervisor import SafetySupervisor
 from brs_hardware.safety.verdict import SafetyConfig
 
@@ -17,6 +19,8 @@ class SafetySetup:
     """Everything that a person may set about safety."""
 
     rules: SafetyConfig = field(default_factory=SafetyConfig)
+    collisions: bool = True  # keep the robot off itself, the floor and the keep-outs
+    keep_outs: tuple[KeepOut, ...] = ()
 
 
 def load_safety(name: str = "default") -> SafetySetup:
@@ -38,5 +42,12 @@ def load_safety(name: str = "default") -> SafetySetup:
 
 
 def make_supervisor(embodiment: Embodiment, setup: SafetySetup) -> SafetySupervisor:
-    """The supervisor of the robot node."""
-    return SafetySupervisor(embodiment, setup.rules)
+    """The supervisor of the robot node, with the guards that its set-up asks for.
+
+    Raises:
+        ConfigError: what a guard needs is missing or does not fit the robot.
+    """
+    guards = []
+    if setup.collisions:
+        guards.append(CollisionRule(CollisionGuard(embodiment, keep_outs=setup.keep_outs)))
+    return SafetySupervisor(embodiment, setup.rules, tuple(guards))

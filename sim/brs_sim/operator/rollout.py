@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from brs_hardware.embodiment import Embodiment, load_embodiment
-from brs_hardware.safety import SafetySupervisor
+from brs_hardware.safety.setup import SafetySetup, load_safety, make_supervisor
 from brs_hardware.teleop import TeleopMapper
 from brs_hardware.types import JoyConSample, LeaderSample, WholeBodyCommand, WholeBodyState
 from brs_sim.operator.hands import OperatorAction
@@ -28,6 +28,8 @@ from brs_sim.world import World
 
 log = logging.getLogger(__name__)
 
+# Without the guards on postures, which take most of an episode's computing time.
+UNGUARDED = SafetySetup(collisions=False)
 _TICK_S = 0.01
 _AFTER_S = 1.0  # time for things to come to rest at the end
 
@@ -57,9 +59,12 @@ class Rollout:
 class _Robot:
     """World and supervisor, stepped to given times; commands may be late."""
 
-    def __init__(self, embodiment: Embodiment, task: str, seed: int, source: str) -> None:
+    def __init__(
+        self, embodiment: Embodiment, task: str, seed: int, source: str, guarded: bool
+    ) -> None:
         self.world = World(embodiment, task, seed)
-        self.supervisor = SafetySupervisor(embodiment)
+        setup = load_safety() if guarded else UNGUARDED
+        self.supervisor = make_supervisor(embodiment, setup)
         self.supervisor.select_source(source)
         self.supervisor.arm(0.0, self.world.whole_body_state())
         self.source = source
@@ -103,6 +108,7 @@ def roll_out(
     delays: Delays | None = None,
     limit_s: float = 150.0,
     watch: Callable[[World], None] | None = None,
+    guarded: bool = False,
 ) -> Rollout:
     """One episode of the scripted operator.
 
@@ -113,10 +119,11 @@ def roll_out(
         delays: between the parts; none if not given.
         limit_s: simulated time after which it is given up.
         watch: called at every tick, to look on.
+        guarded: with the guards that the robot node has, too.
     """
     delays = delays or Delays()
     random = np.random.default_rng([seed, 3])
-    robot = _Robot(embodiment, task, seed, "teleop")
+    robot = _Robot(embodiment, task, seed, "teleop", guarded)
     operator = ScriptedOperator(embodiment, task, seed)
     mapper = TeleopMapper(embodiment)
     seen: deque[tuple[WholeBodyState, dict]] = deque(maxlen=1 + round(delays.sight_s / _TICK_S))
@@ -151,11 +158,12 @@ def replay(
     task: str = "shelves",
     delays: Delays | None = None,
     random_seed: int = 0,
+    guarded: bool = False,
 ) -> Rollout:
     """The recorded commands, open loop, in a fresh world of the same seed."""
     delays = delays or Delays()
     random = np.random.default_rng([rollout.seed, 4, random_seed])
-    robot = _Robot(embodiment, task, rollout.seed, "replay")
+    robot = _Robot(embodiment, task, rollout.seed, "replay", guarded)
     for command in rollout.commands:
         extra_s = float(random.uniform(0.0, delays.jitter_s)) if delays.jitter_s else 0.0
         robot.send(command.stamp_s + delays.command_s + extra_s, command)
@@ -188,6 +196,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--command-ms", type=float, default=10.0, help="delay of commands")
     parser.add_argument("--jitter-ms", type=float, default=6.0, help="greatest extra delay")
     parser.add_argument("--replays", type=int, default=1, help="of each episode")
+    parser.add_argument("--guarded", action="store_true", help="with collision guards")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     embodiment = load_embodiment(options.robot)
@@ -195,9 +204,11 @@ def main(arguments: list[str] | None = None) -> int:
     episodes = replays = 0
     log.info("%5s  %-8s  %8s  %s", "seed", "operator", "length", "replays")
     for seed in range(options.first, options.first + options.seeds):
-        rollout = roll_out(embodiment, options.task, seed, delays)
+        guarded = options.guarded
+        rollout = roll_out(embodiment, options.task, seed, delays, guarded=guarded)
         again = [
-            replay(embodiment, rollout, options.task, delays, i) for i in range(options.replays)
+            replay(embodiment, rollout, options.task, delays, i, guarded)
+            for i in range(options.replays)
         ]
         episodes += rollout.success
         replays += sum(r.success for r in again)
