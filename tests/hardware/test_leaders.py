@@ -17,7 +17,6 @@ from brs_hardware.errors import ConfigError
 from brs_hardware.kinematics import Kinematics
 from brs_hardware.leaders import LEADERS, DirectLeader, LeaderSamples, make_leader
 from brs_hardware.leaders.chains import ChainReading
-from brs_hardware.leaders.poses import PoseSettings
 from brs_hardware.teleop import DEADMAN, Engagement, TeleopMapper, TeleopOutput
 from brs_hardware.types import LeaderSample
 
@@ -389,11 +388,6 @@ def test_wrong_leaders_tell_what_is_right(tmp_path: Path) -> None:
     path.write_text(text.replace("[left_arm_joint1, ", "[").replace("masters: [1, ", "masters: ["))
     with pytest.raises(ConfigError, match="needs 5 numbers"):
         make_leader(str(path), R1)
-
-
-def test_pose_settings_are_checked_without_a_file() -> None:
-    with pytest.raises(ValueError, match="grip"):
-        PoseSettings(right_buttons=("zr",))
 
 
 def test_sample_types_are_those_of_a_joylo() -> None:
