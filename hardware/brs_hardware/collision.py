@@ -14,7 +14,8 @@ keep-out given in `odom` can come nearer by itself, when the base drives.
 
 Every joint is sent between its wanted step and its hardest braking: never faster than wanted,
 never further than its acceleration limit away from its speed. What starts nearer than the stop
-distance, or touching, may go anywhere that is not nearer still.
+distance may go anywhere that is not nearer still. What starts overlapping may go wherever the
+overlaps do not grow in sum: one may have to grow a little while the others go.
 
 Not thread-safe. Needs the extra `sim` (MuJoCo, DAQP).
 """
@@ -160,8 +161,13 @@ class CollisionGuard:
         distance, levers = distance[near], levers[near]
         step, limiting = self._slow_down(near, distance, levers, goal, brake, dt_s)
         least = np.minimum(config.stop_distance_m, distance)
+        overlap = distance < 0.0
+        least[overlap] = -np.inf
         path = self._braking_path(now, step, dt_s)
-        braked = not self._is_clear(path, near, distance, least - _TOLERANCE_M, levers)
+        braked = not (
+            self._is_clear(path, near, distance, least - _TOLERANCE_M, levers)
+            and self._is_no_deeper(path, near[overlap], distance[overlap])
+        )
         if braked:
             step = brake
         if np.max(np.abs(step - goal)) < _TOLERANCE_RAD:
@@ -210,6 +216,10 @@ class CollisionGuard:
             scale * asked,
         )
         allowed = np.where(room < 0.0, _CORRECTION * room, allowed)
+        overlap = distance < 0.0
+        if np.any(overlap):
+            gradient[overlap] = gradient[overlap].mean(axis=0)
+            allowed[overlap] = 0.0
         low, high = np.minimum(goal, brake), np.maximum(goal, brake)
         # No step can do more than this; then it does that, and braking is the last resort.
         possible = np.maximum(gradient * low, gradient * high).sum(axis=1)
@@ -270,6 +280,16 @@ class CollisionGuard:
             not np.any(middle < least)
             and self._is_clear(path[: half + 1], pairs, start, least, levers, middle)
             and self._is_clear(path[half:], pairs, middle, least, levers, end)
+        )
+
+    def _is_no_deeper(self, path: np.ndarray, pairs: np.ndarray, distance: np.ndarray) -> bool:
+        """Whether pairs that overlap now do so no more after the step and at the path's end."""
+        if not pairs.size:
+            return True
+        touching = np.zeros(len(pairs))
+        return all(
+            self._distances_at(posture, pairs, touching).sum() >= distance.sum() - _TOLERANCE_M
+            for posture in (path[1], path[-1])
         )
 
     def _distances_at(

@@ -1,7 +1,8 @@
 """Which pairs of links the collision guard can leave out, found by sampling postures.
 
-`python -m brs_hardware.collision_pairs --robot r1` prints the section `disabled:` of
-config/robots/r1_collisions.yaml; whoever describes a new robot pastes it there. Like MoveIt's
+`python -m brs_hardware.collision_pairs --robot r1` prints what the section `disabled:` of
+config/robots/r1_collisions.yaml says of `always` and `never`; whoever describes a new robot
+pastes it there, and may add pairs for other reasons. Like MoveIt's
 assistant it leaves out a pair of links that is
 
 - always: nearer than the slow distance in every sampled posture: close by design, as the links
