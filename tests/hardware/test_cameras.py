@@ -19,7 +19,9 @@ from brs_hardware.cameras import (
 )
 from brs_hardware.embodiment import config_folder, load_embodiment
 from brs_hardware.errors import ConfigError, DeviceError
-from brs_sim.emulators.cameras import ScriptedCamera
+from brs_sim.cameras import CameraRenderer
+from brs_sim.emulators.cameras import ScriptedCamera, SimulatedCamera
+from brs_sim.world import World
 
 CONFIG = CameraConfig("scripted", 16, 12, 30, np.array([0.3, 3.0]), silent_after_s=1.0)
 PERIOD_S = 1.0 / CONFIG.fps
@@ -235,27 +237,59 @@ def test_the_thread_streams_and_ends() -> None:
     assert "head" not in [thread.name for thread in threading.enumerate()]
 
 
+# -- the simulator ---------------------------------------------------------------------------
+
+
+def test_the_simulated_camera_gives_what_the_renderer_draws_and_opens_again() -> None:
+    robot = load_embodiment("r1")
+    drawn_size = robot.cameras["head"]
+    world = World(robot, "shelves", 0)
+    config = replace(CONFIG, driver="sim", width=drawn_size.width, height=drawn_size.height)
+    camera = SimulatedCamera("head", config, lambda: 5.0 + world.time_s, world)
+    with pytest.raises(DeviceError, match="not open"):
+        camera.read(0.0)
+    for _ in range(2):
+        camera.open()
+        frame = camera.read(0.0)
+        camera.close()
+        assert frame is not None
+        world.step(0.1)
+    with CameraRenderer(world) as renderer:
+        camera.open()
+        frame, drawn = camera.read(0.0), renderer.render(world.snapshot(), "head")
+    assert frame is not None
+    assert frame.stamp_s == pytest.approx(5.2)
+    assert np.array_equal(frame.color, drawn.color)
+    assert np.array_equal(np.isfinite(frame.depth), drawn.depth > 0)
+    assert np.array_equal(np.nan_to_num(frame.depth), drawn.depth)
+    camera.close()
+    with pytest.raises(ConfigError, match="no camera 'tail'"):
+        SimulatedCamera("tail", config, lambda: 0.0, world)
+
+
 # -- configuration ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", sorted((config_folder() / "cameras").glob("*.yaml")))
-def test_delivered_rigs_load_and_name_known_drivers_and_cameras(path: object) -> None:
-    rig = load_cameras(str(path))
+RIGS = sorted(path.stem for path in (config_folder() / "cameras").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", RIGS)
+def test_delivered_rigs_load_and_name_known_drivers_and_cameras(name: str) -> None:
+    rig = load_cameras(name)
     assert rig.cameras.keys() <= load_embodiment("r1").cameras.keys()
-    known = {*camera_drivers(), "sim"}
-    assert {camera.driver for camera in rig.cameras.values()} <= known
+    assert {camera.driver for camera in rig.cameras.values()} <= set(camera_drivers())
 
 
 def test_every_delivered_driver_is_where_the_register_says() -> None:
     for kind in camera_drivers():
-        if kind in ("scripted", "zed"):  # the ZED SDK is not on the package index
+        if kind == "zed":  # the ZED SDK is not on the package index
             continue
         source = "shelves" if kind == "sim" else "nowhere"
         camera = make_camera("head", replace(CONFIG, driver=kind, source=source), lambda: 0.0)
         assert camera.kind == kind
 
 
-def test_mistakes_in_a_rig_are_named(tmp_path: object) -> None:
+def test_mistakes_in_a_rig_are_named() -> None:
     with pytest.raises(ConfigError, match="realsense"):
         load_cameras("realsens")
     with pytest.raises(ConfigError, match=r"unknown camera driver 'zedd'.*zed"):

