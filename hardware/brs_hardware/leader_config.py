@@ -204,13 +204,7 @@ def load_leader(name: str = "joylo", runtime: Path | None = None) -> JoyLoConfig
     Raises:
         ConfigError: unknown leader, malformed YAML, unknown keys, wrong counts.
     """
-    folder = config_folder() / "leaders"
-    path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
-    if not path.is_file():
-        known = [file.stem for file in folder.glob("*.yaml")]
-        raise ConfigError(
-            f"unknown leader '{name}'", where=str(path), remedy=config.did_you_mean(name, known)
-        )
+    path = _leader_file(name)
     loaded = config.build(JoyLoConfig, _merged(path), str(path))
     here = str(runtime or runtime_folder())
 
@@ -226,10 +220,24 @@ def load_leader(name: str = "joylo", runtime: Path | None = None) -> JoyLoConfig
     )
 
 
-def _merged(path: Path) -> Any:
+def _leader_file(name: str) -> Path:
+    folder = config_folder() / "leaders"
+    path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
+    if not path.is_file():
+        known = [file.stem for file in folder.glob("*.yaml")]
+        raise ConfigError(
+            f"unknown leader '{name}'", where=str(path), remedy=config.did_you_mean(name, known)
+        )
+    return path
+
+
+def _merged(path: Path, below: tuple[Path, ...] = ()) -> Any:
     """The file's keys over those of the leader that its key `like` names, if it has one."""
     values = config.load_yaml(path)
     if not isinstance(values, dict) or "like" not in values:
         return values
-    other = path.with_name(f"{values['like']}.yaml")
-    return config.load_yaml(other) | {k: v for k, v in values.items() if k != "like"}
+    other = _leader_file(str(values.pop("like")))
+    if other in (path, *below):
+        raise ConfigError("is like itself", where=str(path), remedy="name another leader")
+    others = _merged(other, (path, *below))
+    return others | values if isinstance(others, dict) else others

@@ -232,6 +232,22 @@ def test_mistakes_in_the_leaders_file_are_named(change: dict, message: str) -> N
         config.build(JoyLoConfig, folder, "joylo.yaml")
 
 
+def test_a_leader_like_another_gives_only_what_differs(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("like: joylo_emulated\nname: own\nleft_joycon: {dead_zone: 0.1}\n")
+    leader, other = load_leader(str(own), tmp_path), load_leader("joylo_emulated", tmp_path)
+    assert (leader.name, leader.left_joycon.dead_zone) == ("own", 0.1)
+    assert leader.left_joycon.socket is None  # a key stands for all that is under it
+    assert (leader.port, leader.right_joycon.socket) == (other.port, other.right_joycon.socket)
+    assert leader.motors == tuple(range(16))
+    own.write_text("like: joylow\n")
+    with pytest.raises(ConfigError, match=r"unknown leader 'joylow'.*did you mean joylo"):
+        load_leader(str(own))
+    own.write_text(f"like: {own}\n")
+    with pytest.raises(ConfigError, match="is like itself"):
+        load_leader(str(own))
+
+
 def test_an_unknown_leader_lists_the_nearest() -> None:
     with pytest.raises(BrsError, match=r"unknown leader 'joylow'.*did you mean joylo"):
         load_leader("joylow")

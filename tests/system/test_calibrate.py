@@ -15,10 +15,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from action_msgs.msg import GoalStatus
+from brs_interfaces.action import Calibrate
 from harness import Harness
+from rclpy.action import ActionClient
 from rclpy.qos import qos_profile_sensor_data as SENSOR
 from sensor_msgs.msg import JointState
 
@@ -34,13 +38,20 @@ assert CALIBRATION is not None
 HANGING, SQUARE = CALIBRATION.poses
 
 
+def patient_leader() -> str:
+    """The emulated leader's file with the patience that a machine full of tests needs."""
+    path = Path(os.environ["BRS_RUNTIME_DIR"]) / "patient.yaml"
+    path.write_text("like: joylo_emulated\nreply_timeout_s: 1.0\n")
+    return str(path)
+
+
 class Terminal:
     """`brs calibrate ...` with a person's eyes and fingers."""
 
     def __init__(self, *arguments: str) -> None:
         self._screen, device = os.openpty()
         self._seen = ""
-        arguments += ("--leader", "joylo_emulated", "--countdown", "0")
+        arguments += ("--leader", patient_leader(), "--countdown", "0")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "brs_cli.main", "calibrate", *arguments],
             stdin=device,
@@ -225,7 +236,7 @@ def test_the_node_needs_no_binding_after_a_power_cycle(ros: Harness, hand: Emula
     # Far from the neutral pose, to which the emulated leader would be bound otherwise.
     hand.move_hand(SQUARE.left - 0.7, SQUARE.right + 0.3)
     angles = ros.collect(JointState, "joylo/joint_states", SENSOR)
-    node = ros.start_node("joylo", {"leader": "joylo_emulated"})
+    node = ros.start_node("joylo", {"leader": patient_leader()})
     ros.wait_for(lambda: angles, "joylo/joint_states")
     assert "bound by the calibration of" in node.output
     np.testing.assert_allclose(
@@ -234,7 +245,7 @@ def test_the_node_needs_no_binding_after_a_power_cycle(ros: Harness, hand: Emula
     node.stop()
 
     hand.chain.motor(6).poke(store.MARK_REGISTER, 10)  # replaced by one from the shop
-    node = ros.start_node("joylo", {"leader": "joylo_emulated"})
+    node = ros.start_node("joylo", {"leader": patient_leader()})
     ros.wait_for(lambda: "bound to the neutral pose" in node.output, "the fallback")
     angles.clear()
     ros.wait_for(lambda: angles, "joylo/joint_states")
@@ -246,7 +257,7 @@ def test_the_node_needs_no_binding_after_a_power_cycle(ros: Harness, hand: Emula
 
     hand.chain.motor(6).poke(store.MARK_REGISTER, stored_marks()[6])
     hand.slip_coupling(8, 200.0)
-    node = ros.start_node("joylo", {"leader": "joylo_emulated"})
+    node = ros.start_node("joylo", {"leader": patient_leader()})
     ros.wait_for(lambda: "coupling slipped" in node.output, "the refusal")
     assert "ID 8 (right_arm_joint1) and ID 9 are 18 degrees apart" in node.output
 
@@ -255,3 +266,43 @@ def stored_marks() -> dict[int, int]:
     made = stored()
     assert made is not None
     return {motor.id: motor.mark for motor in made.motors}
+
+
+def test_the_node_calibrates_without_a_keyboard(ros: Harness, hand: EmulatedJoyLo) -> None:
+    node = ros.start_node("joylo", {"leader": patient_leader()})
+    ros.wait_for(lambda: "arms: connected" in node.output, "the leader")
+    client = ActionClient(ros.node, Calibrate, "joylo/calibrate")
+    ros.wait_for(client.server_is_ready, "the action")
+    feedback: list[Calibrate.Feedback] = []
+
+    def ask(device: str) -> Any:
+        goal = Calibrate.Goal(device=device)
+        future = client.send_goal_async(goal, lambda message: feedback.append(message.feedback))
+        ros.wait_for(future.done, "an answer")
+        return future.result()
+
+    assert not ask("toaster").accepted
+    cancelled = ask("joylo")
+    ros.wait_for(lambda: feedback, "feedback")
+    cancelled.cancel_goal_async()
+    result = cancelled.get_result_async()
+    ros.wait_for(result.done, "the end of what was cancelled")
+    assert result.result().status == GoalStatus.STATUS_CANCELED
+    assert stored() is None
+
+    feedback.clear()
+    goal = ask("joylo")
+    result = goal.get_result_async()
+    for pose in (HANGING, SQUARE):
+        ros.wait_for(
+            lambda pose=pose: feedback and f"'{pose.name}'" in feedback[-1].instruction, pose.name
+        )
+        hand.move_hand(pose.left, pose.right)
+    ros.wait_for(result.done, "the outcome")
+    assert result.result().result.success
+    assert [message.progress for message in feedback] == sorted(m.progress for m in feedback)
+    made = stored()
+    assert made is not None
+    assert made.zeros.signs.tolist() == [-1, -1, 1, 1, 1, 1, -1, -1, -1, 1, -1, 1]
+    ros.wait_for(lambda: "bound by the calibration of" in node.output, "the new binding")
+    client.destroy()

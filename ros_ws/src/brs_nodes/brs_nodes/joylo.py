@@ -26,6 +26,7 @@ from brs_hardware.leader_calibration import joint_ranges
 from brs_hardware.neutral import restore_neutral, save_neutral
 from brs_nodes import conversions
 from brs_nodes.common import SENSOR, Diagnostics, Priority, declare, now_s, parameter, run
+from brs_nodes.leader_calibrator import LeaderCalibrator
 from brs_nodes.leader_driver import DriverOptions, LeaderDriver
 from brs_sim.emulators.joycon_socket import device_factory
 
@@ -89,6 +90,7 @@ class JoyLoNode(Node):
         self._wakes = {side: threading.Event() for side in self.joycons}
         self.driver = LeaderDriver(self, self.leader, robot, self.joycons, self._shake, options)
         self.create_service(Trigger, "joylo/bind_neutral", self._on_bind)
+        self.calibrator = LeaderCalibrator(self, self.leader)
         self.diagnostics = Diagnostics(self, self._summary)
         self._problems: dict[str, str] = {}
         self._joy_stamps: dict[str, Any] = {}
@@ -108,12 +110,16 @@ class JoyLoNode(Node):
         while not self._closing.is_set():
             try:
                 self.leader.connect()
+                if self.calibrator.requested.is_set():
+                    self.driver.lost("the leader is being calibrated")
+                    self.calibrator.run(self._closing)
                 self._bind()
                 self._mend("arms")
                 self._stream()
             except DeviceError as error:
                 self._report("arms", error)
                 self.driver.lost(str(error))
+                self.calibrator.finish(False, str(error))
             finally:
                 self.leader.close()  # takes the torque off, whatever happened
             self._closing.wait(RETRY_S)
@@ -135,7 +141,7 @@ class JoyLoNode(Node):
                 ),
             )
             while not self._bind_requested.wait(0.1):
-                if self._closing.is_set():
+                if self._interrupted():
                     return
         self._bind_now()
 
@@ -171,7 +177,7 @@ class JoyLoNode(Node):
         driver = self.driver
         driver.start()
         due_s = time.monotonic()
-        while not self._closing.is_set():
+        while not self._interrupted():
             before_s = now_s(self)
             sample = driver.read(before_s)
             if driver.beat:
@@ -186,6 +192,10 @@ class JoyLoNode(Node):
             period_s = driver.period_s
             due_s = max(due_s + period_s, time.monotonic() - period_s)
             time.sleep(max(0.0, due_s - time.monotonic()))
+
+    def _interrupted(self) -> bool:
+        """Whether the leader's thread shall do something else than leading."""
+        return self._closing.is_set() or self.calibrator.requested.is_set()
 
     # -- Joy-Cons --------------------------------------------------------------------------
 
@@ -264,6 +274,7 @@ class JoyLoNode(Node):
         for thread in self._threads:
             thread.join(timeout=2.0)
         self.driver.close()
+        self.calibrator.close()
 
 
 def main() -> None:
