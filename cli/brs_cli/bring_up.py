@@ -20,7 +20,7 @@ from brs_interfaces.msg import SafetyState
 from hdas_msg.msg import Bms, ControllerSignalStamped, FeedbackStatus
 from rclpy.context import Context
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy
 from rich.console import Console
 from rich.table import Table
 from sensor_msgs.msg import JointState
@@ -125,7 +125,6 @@ class Watcher:
             Endpoint(
                 node=info.node_name,
                 type=info.topic_type,
-                reliable=info.qos_profile.reliability == ReliabilityPolicy.RELIABLE,
                 transient_local=info.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL,
             )
             for info in ask(self._node.resolve_topic_name(topic))

@@ -138,7 +138,7 @@ ILLNESSES: dict[str, tuple[Callable[[Embodiment], Observation], str, str, str]] 
     ),
     "durability": (
         lambda r: with_subscriber(
-            r, "torso", Endpoint("tracker", JOINTS, reliable=True, transient_local=True)
+            r, "torso", Endpoint("tracker", JOINTS, transient_local=True)
         ),
         "torso command", FAIL, "transient_local",
     ),
@@ -153,7 +153,7 @@ ILLNESSES: dict[str, tuple[Callable[[Embodiment], Observation], str, str, str]] 
         "base acceleration", WARN, "chassis controller",
     ),
     "remote control drives": (
-        lambda r: replace(healthy(r), remote_mode=2), "remote control", FAIL, "host mode",
+        lambda r: replace(healthy(r), remote_mode=2), "remote control", WARN, "host mode",
     ),
     "remote control off": (
         lambda r: replace(healthy(r), remote_mode=None), "remote control", WARN, "switch",

@@ -43,7 +43,6 @@ class Endpoint:
 
     node: str
     type: str  # e.g. sensor_msgs/msg/JointState
-    reliable: bool = False
     transient_local: bool = False
 
 
@@ -225,9 +224,11 @@ def _check_chassis(robot: Embodiment, seen: Observation) -> Iterator[Finding]:
         detail = f"no message on {vendor.controller_topic}"
         yield Finding("remote control", WARN, detail, "switch the remote control on")
     elif seen.remote_mode is not None and seen.remote_mode != vendor.controller_host_mode:
-        detail = f"mode {seen.remote_mode}, {vendor.controller_host_mode} lets us drive the base"
+        # One integrator found it so on an R1 Pro; the vendor does not document the modes.
+        host = vendor.controller_host_mode
+        detail = f"mode {seen.remote_mode}: the base may ignore us outside mode {host}"
         remedy = "switch the remote control to host mode (its switches are in the robot's guide)"
-        yield Finding("remote control", FAIL, detail, remedy)
+        yield Finding("remote control", WARN, detail, remedy)
     elif seen.remote_mode is not None:
         yield Finding("remote control", OK, "host mode")
     message = seen.newest.get(robot.base.feedback_topic)
