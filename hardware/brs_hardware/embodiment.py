@@ -203,7 +203,7 @@ def load_embodiment(name: str = "r1") -> Embodiment:
     folder = config_folder() / "robots"
     path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
     if not path.exists() and not name.endswith(".yaml"):
-        known = [entry.stem for entry in folder.glob("*.yaml")]
+        known = [entry.stem for entry in folder.glob("*.urdf")]
         raise ConfigError(f"unknown robot '{name}'", remedy=config.did_you_mean(name, known))
     values = config.load_yaml(path)
     if isinstance(values, dict):

@@ -8,7 +8,6 @@ import sys
 import pytest
 from harness import Harness, Process
 
-
 # It imports, discovers, measures and ends: half a minute where every core is taken thrice.
 PATIENCE_S = 120.0
 

@@ -24,7 +24,7 @@ LIMIT_TOLERANCE_RAD = 0.05  # encoders and limits of the description agree withi
 STANDING = 1e-3  # [m/s, rad/s] below which the chassis tells nothing about its layout
 
 _DRIVER = "start the vendor's driver (can0 up, then ros2 launch HDAS), check ROS_DOMAIN_ID"
-_NETWORK = "use a cable instead of Wi-Fi; look at the load of the robot's computer"
+_NETWORK = "use a cable instead of Wi-Fi; look at the load of both computers"
 
 
 @dataclass(frozen=True)
