@@ -28,6 +28,7 @@ from brs_hardware.passivity import LoopTiming, PassivityConfig
 
 MODES = ("free", "float", "lock", "wrist_lock", "mirror", "bilateral")
 FOLLOWING = ("mirror", "bilateral")  # modes that need to know where the robot is
+_AT_REST_RAD_S = 0.02
 WRIST_JOINTS = 3  # the last ones of an arm
 
 
@@ -61,10 +62,22 @@ class HoldGains:
 
 
 @dataclass(frozen=True)
+class MirrorPace:
+    """How fast the leader goes to the robot, beyond the robot's own motion."""
+
+    speed_rad_s: float = 0.8
+    acceleration_rad_s2: float = 1.5
+
+    def __post_init__(self) -> None:
+        if self.speed_rad_s <= 0.0 or self.acceleration_rad_s2 <= 0.0:
+            raise ValueError("speed and acceleration of the mirror must be above 0")
+
+
+@dataclass(frozen=True)
 class FrictionAssist:
     """How much of the motors' Coulomb friction is taken off a moving hand."""
 
-    share: float = 0.5
+    share: float = 0.7
     from_rad_s: float = 0.05  # below it nothing: the sensor's noise must not push
     full_rad_s: float = 0.3
 
@@ -84,12 +97,12 @@ class LeaderControlConfig:
     model: LeaderModel
     bilateral: BilateralGains
     hold: HoldGains
+    mirror: MirrorPace = field(default_factory=MirrorPace)
     friction: FrictionAssist = field(default_factory=FrictionAssist)
     passivity: PassivityConfig = field(default_factory=PassivityConfig)
     loop_hz: float = 300.0  # of the control loop in driven modes
     delay_s: float = 0.002  # from reading a position to the current that answers it
     follower_delay_s: float = 0.06  # from the leader's motion to the robot's, seen back here
-    mirror_speed_rad_s: float = 0.8  # of the leader's way to the robot
     limit_stiffness_a_rad: float = 1.5  # of the springs at the robot's joint limits
     let_go_beyond_rad: float = 0.35  # past a limit
     let_go_speed_rad_s: float = 9.0
@@ -212,17 +225,41 @@ class Holder:
         self._stiffness = np.tile(gains.stiffness_a_rad, arms)
         self._damping = np.tile(gains.damping_a_s_rad, arms)
         self._integral_a = np.zeros(len(target_rad))
+        self.speed_rad_s = np.zeros(len(target_rad))  # of the target
+        self._approach_rad_s = np.zeros(len(target_rad))  # the part of it that is ours
 
     def lead(
-        self, target_rad: np.ndarray, most_rad: float, position_rad: np.ndarray
+        self,
+        goal_rad: np.ndarray,
+        goal_rad_s: np.ndarray,
+        pace: MirrorPace,
+        dt_s: float,
+        position_rad: np.ndarray,
     ) -> np.ndarray:
-        """Move the target towards another by at most so much.
+        """Move the target along with a goal and, at its own pace, towards it.
+
+        Args:
+            goal_rad: (joints,) where the goal is.
+            goal_rad_s: (joints,) how fast it moves.
+            pace: of the way to the goal.
+            dt_s: time to move.
+            position_rad: (joints,) where the joints are.
 
         Returns:
             (joints,) energy that this put into the springs [A rad].
         """
         before = self.stored(position_rad)
-        self.target_rad = approach(self.target_rad, target_rad, most_rad)
+        self.target_rad = self.target_rad + goal_rad_s * dt_s
+        left = goal_rad - self.target_rad
+        stoppable = np.sqrt(2.0 * pace.acceleration_rad_s2 * np.abs(left))
+        wanted = np.sign(left) * np.minimum(pace.speed_rad_s, stoppable)
+        most = pace.acceleration_rad_s2 * dt_s
+        self._approach_rad_s = approach(self._approach_rad_s, wanted, most)
+        step = self._approach_rad_s * dt_s
+        arrives = np.abs(step) >= np.abs(left)
+        self.target_rad = self.target_rad + np.where(arrives, left, step)
+        self._approach_rad_s = np.where(arrives, 0.0, self._approach_rad_s)
+        self.speed_rad_s = goal_rad_s + self._approach_rad_s
         return self.stored(position_rad) - before
 
     def stored(self, position_rad: np.ndarray) -> np.ndarray:
@@ -235,10 +272,13 @@ class Holder:
     ) -> np.ndarray:
         """(joints,) current towards the target [A]."""
         gains, gap = self.gains, self.target_rad - position_rad
+        # Not while the target moves: what friction held back would be let loose at once.
         building = np.abs(gap) > gains.integral_dead_band_rad
+        building &= np.abs(self.speed_rad_s) < _AT_REST_RAD_S
         change = np.where(building, gains.integral_a_rad_s * gap * dt_s, 0.0)
         most = gains.integral_limit_a
         self._integral_a = np.clip(self._integral_a + change, -most, most)
         pull = spring(gap, self._stiffness, gains.current_limit_a)[0]
-        current: np.ndarray = pull - self._damping * velocity_rad_s + self._integral_a
+        damping = self._damping * (velocity_rad_s - self.speed_rad_s)
+        current: np.ndarray = pull - damping + self._integral_a
         return current

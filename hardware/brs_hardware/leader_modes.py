@@ -168,7 +168,12 @@ class LeaderController:
         self.observer.observe(
             leader.position, leader.current - self._balance_a, stored + wall_stored, supplied, dt_s
         )
-        friction = friction_current(leader.velocity, motor.coulomb_a, config.friction)
+        # A hand that moves is helped by its own speed, a joint that is led by that of its target.
+        holding = self._holding.get(self.mode, np.False_)
+        led = self._holder.speed_rad_s
+        moving = np.where(holding, led, leader.velocity)
+        friction = friction_current(moving, motor.coulomb_a, config.friction)
+        friction = friction + np.where(holding, motor.viscous_a_s_rad * led, 0.0)
         brake = self.observer.damping(leader.velocity)
         wanted = balance + friction + feedback + wall + brake
         limited = np.clip(wanted, -config.current_limit_a, config.current_limit_a)
@@ -195,8 +200,9 @@ class LeaderController:
             return nothing, nothing, nothing
         supplied = nothing
         if self.mode == "mirror" and follower is not None:
-            most = self.config.mirror_speed_rad_s * dt_s
-            supplied = self._holder.lead(follower.position, most, leader.position)
+            supplied = self._holder.lead(
+                follower.position, follower.velocity, self.config.mirror, dt_s, leader.position
+            )
         current = self._holder.current(leader.position, leader.velocity, dt_s)
         stored = self._holder.stored(leader.position)
         return np.where(holding, current, 0.0), np.where(holding, stored, 0.0), supplied
@@ -204,13 +210,12 @@ class LeaderController:
     def _bilateral(
         self, dt_s: float, leader: LeaderMotion, follower: FollowerMotion
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        gains, before = self.config.bilateral, self._ramp
+        gains = self.config.bilateral
         self._ramp = min(1.0, self._ramp + dt_s / self.config.ramp_s)
-        gap, limit = follower.position - leader.position, gains.current_limit_a
-        pull, stored = spring(gap, self._ramp * self._stiffness, limit)
-        supplied = stored - spring(gap, before * self._stiffness, limit)[1]
-        # The robot's own motion does not count as supply: late, it is what makes it unstable.
-        return pull + damper(leader.velocity, follower.velocity, gains), stored, supplied
+        gap = follower.position - leader.position
+        pull, stored = spring(gap, self._ramp * self._stiffness, gains.current_limit_a)
+        # The robot's own motion counts as no supply: late, it is what makes feedback unstable.
+        return pull + damper(leader.velocity, follower.velocity, gains), stored, np.zeros_like(gap)
 
     # -- reasons to let go -----------------------------------------------------------------
 

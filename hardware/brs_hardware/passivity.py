@@ -9,7 +9,8 @@ trough of sin(x) / x). Diolaiti et al. (2006): Coulomb friction c must hold what
 within one tick of the encoder, c > K tick / 2, or it hums. All in current of one motor.
 
 The observer follows Hannaford and Ryu (2002): the work that the motors do on the hand, minus what
-the virtual springs hold, minus what friction eats. What is left over was generated.
+friction eats. The hand may get back what it put into the virtual springs, as long as they hold it;
+what it gets beyond that was generated.
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ def check_gains(
 class PassivityConfig:
     """How much energy a joint may generate."""
 
-    budget_j: float = 0.03  # beyond it damping is added
-    let_go_j: float = 0.15  # beyond it the motors are let go
+    budget_j: float = 0.02  # beyond it damping is added
+    let_go_j: float = 0.08  # beyond it the motors are let go
     damping_a_s_rad: float = 0.02  # the most that is added
 
     def __post_init__(self) -> None:
@@ -117,7 +118,7 @@ class PassivityObserver:
         self._coulomb_a, self._viscous_a_s_rad = coulomb_a, viscous_a_s_rad
         self.generated_j = np.zeros(len(torque_nm_a))
         self.peak_j = 0.0  # greatest so far
-        self._before: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+        self._before: tuple[np.ndarray, np.ndarray] | None = None
 
     def restart(self) -> None:
         """Forget all; to be called when the law changes."""
@@ -137,19 +138,23 @@ class PassivityObserver:
         Args:
             position_rad: (n,) measured.
             current_a: (n,) measured, without what balances gravity.
-            stored: (n,) energy in the virtual springs [A rad].
-            supplied: (n,) energy that a moving target brought in since the last call [A rad].
+            stored: (n,) energy in the virtual springs now [A rad].
+            supplied: (n,) energy that a target moved on purpose put into them since the last
+                call [A rad]; what a robot that lags puts in is none.
             dt_s: since the last call.
         """
-        before, self._before = self._before, (position_rad, current_a, stored)
-        if before is None or dt_s <= 0.0:
+        before, self._before = self._before, (position_rad, current_a)
+        if before is None:
+            self.generated_j = -self._torque_nm_a * stored  # the hand's, from before
+            return
+        if dt_s <= 0.0:
             return
         moved = position_rad - before[0]
         work = 0.5 * (current_a + before[1]) * moved
         eaten = self._coulomb_a * np.abs(moved) + self._viscous_a_s_rad * moved**2 / dt_s
-        change = self._torque_nm_a * (work + stored - before[2] - supplied - eaten)
-        # Never below 0: what was dissipated long ago excuses nothing now.
-        self.generated_j = np.maximum(self.generated_j + change, 0.0)
+        given = self.generated_j + self._torque_nm_a * (work - supplied - eaten)
+        # Never below what the springs hold: what was dissipated long ago excuses nothing now.
+        self.generated_j = np.maximum(given, -self._torque_nm_a * stored)
         self.peak_j = max(self.peak_j, float(self.generated_j.max()))
 
     @property
