@@ -9,6 +9,13 @@ from launch_ros.actions import Node, PushRosNamespace
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+# Leaders that need no JoyLo: each has its own node in place of `joylo`.
+DIRECT_LEADERS = {
+    "gamepad": "leader_gamepad",
+    "keyboard": "leader_keyboard",
+    "vr": "leader_pose",
+    "gello": "leader_chains",
+}
 RESPAWN = {"respawn": True, "respawn_delay": 1.0}
 
 
@@ -54,14 +61,33 @@ def generate_launch_description():
         DeclareLaunchArgument(
             "leader",
             default_value="joylo",
-            choices=["joylo", "emulated", "script"],
-            description="the real JoyLo, an emulated one moved by a person, or one by a script",
+            choices=["joylo", "emulated", "script", "attached", *DIRECT_LEADERS],
+            description="the real JoyLo; an emulated one moved by a person, a script, or another"
+            " program; or what else may lead",
         ),
         DeclareLaunchArgument(
             "operator",
             default_value="keyboard",
             choices=["keyboard", "gamepad"],
             description="who moves the leader if it is `emulated`",
+        ),
+        DeclareLaunchArgument(
+            "leader_mode",
+            default_value="free",
+            choices=["free", "float", "bilateral"],
+            description="what the JoyLo's motors do while a person drives",
+        ),
+        DeclareLaunchArgument(
+            "mirror",
+            default_value="false",
+            choices=["true", "false"],
+            description="the JoyLo follows the robot while nobody holds the dead-man",
+        ),
+        DeclareLaunchArgument(
+            "source",
+            default_value="teleop",
+            choices=["teleop", "policy", "replay"],
+            description="whose commands the robot follows; a person may take over",
         ),
         DeclareLaunchArgument(
             "record",
@@ -99,6 +125,16 @@ def generate_launch_description():
     operator = PythonExpression(
         ["'script' if '", leader, "' == 'script' else '", LaunchConfiguration("operator"), "'"]
     )
+    emulated = PythonExpression(["'", leader, "' in ('emulated', 'script')"])
+    has_joylo = PythonExpression(["'", leader, f"' not in {tuple(DIRECT_LEADERS)}"])
+    direct_leaders = [
+        node(
+            executable,
+            condition=IfCondition(PythonExpression(["'", leader, f"' == '{name}'"])),
+            **RESPAWN,
+        )
+        for name, executable in DIRECT_LEADERS.items()
+    ]
     nodes = GroupAction(
         [
             PushRosNamespace(LaunchConfiguration("namespace")),
@@ -109,11 +145,21 @@ def generate_launch_description():
                     "seed": typed(LaunchConfiguration("seed"), int),
                     "operator": typed(operator, str),
                 },
-                condition=IfCondition(PythonExpression(["'", leader, "' != 'joylo'"])),
+                condition=IfCondition(emulated),
             ),
-            node("joylo", {"leader": typed(leader_file, str)}, **RESPAWN),
+            node(
+                "joylo",
+                {
+                    "leader": typed(leader_file, str),
+                    "mode": typed(LaunchConfiguration("leader_mode"), str),
+                    "mirror": typed(LaunchConfiguration("mirror"), bool),
+                },
+                condition=IfCondition(has_joylo),
+                **RESPAWN,
+            ),
+            *direct_leaders,
             node("teleop", **RESPAWN),
-            node("robot", **RESPAWN),
+            node("robot", {"source": typed(LaunchConfiguration("source"), str)}, **RESPAWN),
             node(
                 "recorder",
                 {"folder": typed(LaunchConfiguration("episodes"), str), "task": task},

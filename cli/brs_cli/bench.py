@@ -56,9 +56,10 @@ def figure(
 def groups() -> dict[str, Callable[[float], list[Figure]]]:
     """Name -> measurement, which takes the seconds to spend on its long parts."""
     from brs_cli.bench_executor import measure_executors
+    from brs_cli.bench_safety import measure_safety
     from brs_cli.bench_teleop import measure_teleop
 
-    return {"teleop": measure_teleop, "executor": measure_executors}
+    return {"teleop": measure_teleop, "safety": measure_safety, "executor": measure_executors}
 
 
 def main() -> None:
