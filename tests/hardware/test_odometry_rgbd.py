@@ -11,7 +11,7 @@ import pytest
 from brs_hardware.cameras import CameraFrame, Intrinsics
 from brs_hardware.odometry import RgbdConfig, RgbdOdometry
 from brs_hardware.odometry.motion import seen_from, to_matrix, to_plane
-from brs_sim.emulators.odometry_drive import DriveSample, drive
+from brs_sim.emulators.odometry_drive import DriveSample, drive, measure
 
 PERIOD_S = 1.0 / 15.0
 
@@ -19,12 +19,7 @@ PERIOD_S = 1.0 / 15.0
 @pytest.fixture(scope="module")
 def samples() -> list[DriveSample]:
     """Three seconds: backwards, then turning to the left."""
-    taken = []
-    for sample in drive(seed=3):
-        taken.append(sample)
-        if len(taken) == 50:
-            break
-    return taken
+    return list(drive(seed=3, duration_s=3.3))
 
 
 def follow(samples: list[DriveSample]) -> RgbdOdometry:
@@ -104,6 +99,14 @@ def test_the_robots_own_body_can_be_left_out(samples: list[DriveSample]) -> None
     )
     assert abs(true[0]) > 0.15
     assert np.linalg.norm(odometry.pose[:2] - true[:2]) < 0.04
+
+
+def test_the_measurement_of_drift_tells_what_it_promises() -> None:
+    figures = measure(seed=1, duration_s=1.5)
+    assert np.isfinite(list(figures.values())).all()
+    assert 0.1 < figures["drive_m"] < 0.3
+    assert figures["fused_end_m"] < 0.02
+    assert figures["camera_failures"] == 0
 
 
 # -- failures --------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import TwistStamped
 from harness import Harness
 from nav_msgs.msg import Odometry
 from rclpy.qos import qos_profile_sensor_data as SENSOR
@@ -15,6 +16,12 @@ from sensor_msgs.msg import JointState
 from brs_nodes import conversions
 
 TURN = 0.4  # [rad/s]
+
+
+def used(health: list[DiagnosticArray], name: str) -> int:
+    """Samples of a source that the filter took, as its diagnostics tell."""
+    values = {v.key: v.value for array in health[-10:] for s in array.status for v in s.values}
+    return int(values.get(f"{name} used, refused, late", "0").split(",")[0])
 
 
 def test_a_turn_on_the_spot_is_told_as_one_also_when_the_tracking_camera_is_lost(
@@ -48,12 +55,10 @@ def test_a_turn_on_the_spot_is_told_as_one_also_when_the_tracking_camera_is_lost
         pose = outputs[-1].pose.pose.orientation
         return float(2.0 * np.arctan2(pose.z, pose.w))
 
-    def used(name: str) -> int:
-        values = {v.key: v.value for s in health[-1].status for v in s.values}
-        return int(values[f"{name} used, refused, late"].split(",")[0])
-
     ros.wait_for(lambda: outputs and turned() > 0.5, "half a radian", tick=give(True))
-    ros.wait_for(lambda: health and used("tracking") > 10, "the camera's use", tick=give(True))
+    ros.wait_for(
+        lambda: health and used(health, "tracking") > 10, "the camera's use", tick=give(True)
+    )
     velocity = outputs[-1].twist.twist
     assert abs(velocity.linear.y) < 0.01, "the lever arm reads 0.094 m/s"
     assert abs(velocity.angular.z - TURN) < 0.02
@@ -70,3 +75,34 @@ def test_a_turn_on_the_spot_is_told_as_one_also_when_the_tracking_camera_is_lost
     ros.wait_for(lambda: "from wheels, tracking" in node.output, "the loss of both")
     ros.wait_for(lambda: outputs[-1].pose.covariance[35] > 4 * sure, "growing doubt")
     assert abs(outputs[-1].twist.twist.angular.z) < TURN
+
+
+def test_wheels_and_depth_camera_follow_the_simulated_robot(ros: Harness) -> None:
+    ros.start_node("r1_sim", {"camera_hz": 10.0})
+    ros.start_node("odometry", {"camera": "head", "output_topic": "odom_fused"})
+    truth = ros.collect(Odometry, "odom", SENSOR)
+    fused = ros.collect(Odometry, "odom_fused", SENSOR)
+    health = ros.collect(DiagnosticArray, "/diagnostics")
+    commands = ros.node.create_publisher(
+        TwistStamped, "motion_target/target_speed_chassis", SENSOR
+    )
+
+    def backwards() -> None:
+        message = TwistStamped()
+        message.twist.linear.x, message.twist.angular.z = -0.15, 0.2
+        commands.publish(message)
+
+    ros.wait_for(lambda: truth and used(health, "camera") > 2, "the depth camera's use")
+    start = (truth[-1].pose.pose.position, fused[-1].pose.pose.position)
+
+    def ways() -> list[float]:
+        ends = (truth[-1].pose.pose.position, fused[-1].pose.pose.position)
+        return [
+            float(np.hypot(end.x - begin.x, end.y - begin.y))
+            for begin, end in zip(start, ends, strict=True)
+        ]
+
+    before = used(health, "camera")
+    ros.wait_for(lambda: ways()[0] > 0.3, "0.3 m of driving", tick=backwards)
+    ros.wait_for(lambda: used(health, "camera") > before + 2, "pictures taken on the way")
+    ros.wait_for(lambda: abs(ways()[0] - ways()[1]) < 0.05, "the same way")

@@ -63,15 +63,26 @@ class DriveSample:
     true_pose: np.ndarray  # (3,) since the beginning
 
 
-def drive(seed: int = 0, noise: DriveNoise | None = None) -> Iterator[DriveSample]:
-    """The drive, sample by sample. Raises DeviceError where there is no GL to draw with."""
+def drive(
+    seed: int = 0, noise: DriveNoise | None = None, duration_s: float = np.inf
+) -> Iterator[DriveSample]:
+    """The drive or its beginning, sample by sample.
+
+    Args:
+        seed: of scene and noise.
+        noise: what is wrong with the measurements.
+        duration_s: after which it is broken off.
+
+    Raises:
+        DeviceError: there is no GL to draw with.
+    """
     noise, random = noise or DriveNoise(), np.random.default_rng(seed)
     robot = load_embodiment("r1")
     world, kinematics = World(robot, "shelves", seed), Kinematics(robot)
     start = np.linalg.inv(to_matrix(world.chassis.pose()))
     ends = np.cumsum([part[3] for part in DRIVE])
     with CameraRenderer(world) as renderer:
-        for number in range(round(ends[-1] / FRAME_S)):
+        for number in range(round(min(ends[-1], duration_s) / FRAME_S)):
             wheels = []
             for _ in range(WHEELS_A_FRAME):
                 part = min(int(np.searchsorted(ends, world.time_s, "right")), len(DRIVE) - 1)
@@ -94,8 +105,10 @@ def drive(seed: int = 0, noise: DriveNoise | None = None) -> Iterator[DriveSampl
             )
 
 
-def measure(seed: int = 0, noise: DriveNoise | None = None) -> dict[str, float]:
-    """Drift of wheels, camera and both together over the drive.
+def measure(
+    seed: int = 0, noise: DriveNoise | None = None, duration_s: float = np.inf
+) -> dict[str, float]:
+    """Drift of wheels, camera and both together over the drive; arguments as of `drive`.
 
     Returns:
         drive_m, drive_rad: the way driven and turned.
@@ -112,7 +125,7 @@ def measure(seed: int = 0, noise: DriveNoise | None = None) -> dict[str, float]:
     fused.add_input("camera")
     errors: dict[str, list[np.ndarray]] = {"wheels": [], "camera": [], "fused": []}
     true, times_s, surprises = [np.zeros(3)], [], []
-    for sample in drive(seed, noise):
+    for sample in drive(seed, noise, duration_s):
         for stamp_s, velocity in sample.wheels:
             fused.update("wheels", wheels.update(stamp_s, velocity))
         guess = fused.estimate().velocity
