@@ -28,14 +28,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from brs_hardware.collision_model import (
-    FLOOR,
-    Clearance,
-    CollisionConfig,
-    CollisionModel,
-    KeepOut,
-    load_collision_config,
-)
+from brs_hardware.collision_config import CollisionConfig, KeepOut, load_collision_config
+from brs_hardware.collision_model import FLOOR, Clearance, CollisionModel
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import ConfigError
 from brs_hardware.motion import limit_motion

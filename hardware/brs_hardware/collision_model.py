@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from brs_hardware import config as yaml_config
+from brs_hardware.collision_config import CollisionConfig, KeepOut
 from brs_hardware.config import did_you_mean
 from brs_hardware.description import describe
 from brs_hardware.embodiment import Embodiment
@@ -22,66 +21,6 @@ from brs_hardware.errors import ConfigError
 
 FLOOR = "floor"
 _DEEP_M = 100.0  # more than anything of a robot is away from anything
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A box that belongs to a link, for parts that the URDF draws but gives no collision shape."""
-
-    link: str
-    position: np.ndarray  # (3,) centre in the link [m]
-    half_size: np.ndarray  # (3,) [m]
-
-
-@dataclass(frozen=True)
-class CollisionConfig:
-    """What may come how near to what; config/robots/*_collisions.yaml."""
-
-    stop_distance_m: float  # nothing comes nearer than this
-    slow_distance_m: float  # nearer than this, the speed of approach is limited
-    approach_speed_m_s: float  # allowed at slow_distance_m, falling to 0 at stop_distance_m
-    braking_share: float  # of the joints' deceleration that slowing down may plan with, 0..1
-    floor_height_m: float  # z of the floor in base_link
-    shapes: tuple[Shape, ...] = ()
-    left_out: tuple[str, ...] = ()  # links whose URDF shapes are not used
-    floor_exempt: tuple[str, ...] = ()  # links that may touch the floor
-    keep_out_exempt: tuple[str, ...] = ()  # links that no joint moves
-    # reason -> link -> links that are not checked against it; `brs_hardware.collision_pairs`
-    disabled: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if not 0.0 < self.stop_distance_m < self.slow_distance_m:
-            raise ValueError("needs 0 < stop_distance_m < slow_distance_m")
-        if not (self.approach_speed_m_s > 0.0 and 0.0 < self.braking_share <= 1.0):
-            raise ValueError("needs approach_speed_m_s > 0 and 0 < braking_share <= 1")
-
-    def disabled_pairs(self) -> set[frozenset[str]]:
-        """Pairs of links that are not checked against each other."""
-        return {
-            frozenset((first, second))
-            for links in self.disabled.values()
-            for first, others in links.items()
-            for second in others
-        }
-
-
-@dataclass(frozen=True)
-class KeepOut:
-    """An upright box where the robot must not be, such as a table."""
-
-    name: str
-    centre: np.ndarray  # (3,) [m]
-    half_size: np.ndarray  # (3,) [m]
-    yaw_rad: float = 0.0  # about z
-    frame: str = "base_link"  # or `odom`: then it stays behind when the base drives
-
-    def __post_init__(self) -> None:
-        if np.shape(self.centre) != (3,) or np.shape(self.half_size) != (3,):
-            raise ValueError(f"keep-out '{self.name}': centre and half_size need 3 numbers each")
-        if not np.all(np.asarray(self.half_size) > 0.0):
-            raise ValueError(f"keep-out '{self.name}': half_size must be positive")
-        if self.frame not in ("base_link", "odom"):
-            raise ValueError(f"keep-out '{self.name}': frame is 'base_link' or 'odom'")
 
 
 @dataclass(frozen=True)
@@ -93,16 +32,6 @@ class Clearance:
     second: str  # link, keep-out or `floor`
     point_first: np.ndarray  # (3,) nearest point of the first in base_link [m]
     point_second: np.ndarray  # (3,) of the second
-
-
-def load_collision_config(embodiment: Embodiment) -> CollisionConfig:
-    """`<robot>_collisions.yaml` beside the robot's YAML.
-
-    Raises:
-        ConfigError: no such file, or what `brs_hardware.config.load` refuses.
-    """
-    robot = Path(embodiment.path)
-    return yaml_config.load(CollisionConfig, robot.with_name(f"{robot.stem}_collisions.yaml"))
 
 
 def load_spec(embodiment: Embodiment) -> tuple[Any, Any]:
@@ -212,6 +141,10 @@ class CollisionModel:
         self._data = self._mujoco.MjData(self._model)
         self._mujoco.mj_kinematics(self._model, self._data)
         self.joints = JointVector(embodiment, self._model)
+        if np.any(self._model.jnt_type != self._mujoco.mjtJoint.mjJNT_HINGE):
+            raise ConfigError(
+                "the collision guard knows turning joints only", where=str(embodiment.urdf_path)
+            )
         self._keep_outs = tuple(keep_outs)
         self._world = {FLOOR, *(keep_out.name for keep_out in keep_outs)}
         links = [self._model.body(body).name for body in self._model.geom_bodyid]
@@ -431,11 +364,13 @@ def _prepare(
         pos=[0.0, 0.0, config.floor_height_m],
         size=[1.0, 1.0, 1.0],  # drawn size; a plane has no end
     )
+    taken = {*links, FLOOR}
     for keep_out in keep_outs:
-        if keep_out.name in links or keep_out.name == FLOOR:
+        if keep_out.name in taken:
             raise ConfigError(
-                f"a link is named '{keep_out.name}' too", remedy="rename the keep-out"
+                f"something else is named '{keep_out.name}' too", remedy="rename the keep-out"
             )
+        taken.add(keep_out.name)
         body = spec.worldbody.add_body(name=keep_out.name, mocap=True)
         body.add_geom(type=box, size=keep_out.half_size)
 

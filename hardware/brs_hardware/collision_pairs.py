@@ -27,12 +27,8 @@ import sys
 import numpy as np
 import yaml
 
-from brs_hardware.collision_model import (
-    FLOOR,
-    CollisionConfig,
-    CollisionModel,
-    load_collision_config,
-)
+from brs_hardware.collision_config import CollisionConfig, load_collision_config
+from brs_hardware.collision_model import FLOOR, CollisionModel
 from brs_hardware.description import describe
 from brs_hardware.embodiment import Embodiment, load_embodiment
 

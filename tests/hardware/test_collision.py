@@ -19,12 +19,8 @@ from brs_hardware.collision import (
     KeepOut,
     measure_guard_ms,
 )
-from brs_hardware.collision_model import (
-    CollisionModel,
-    Shape,
-    adjacent_links,
-    load_collision_config,
-)
+from brs_hardware.collision_config import Shape, load_collision_config
+from brs_hardware.collision_model import CollisionModel, adjacent_links
 from brs_hardware.description import describe
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import ConfigError
@@ -450,6 +446,8 @@ def test_wrong_configuration_is_named(robot: Embodiment, config: CollisionConfig
     for name in ("floor", "head_link"):
         with pytest.raises(ConfigError, match="rename"):
             CollisionGuard(robot, keep_outs=[dataclasses.replace(TABLE, name=name)])
+    with pytest.raises(ConfigError, match="rename"):
+        CollisionGuard(robot, keep_outs=[TABLE, TABLE])
     elsewhere = dataclasses.replace(robot, path=str(describe(robot).path.with_name("r9.yaml")))
     with pytest.raises(ConfigError, match=r"r9_collisions\.yaml"):
         load_collision_config(elsewhere)
