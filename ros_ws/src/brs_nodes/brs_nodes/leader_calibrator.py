@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import threading
 import time
+from typing import Any
 
 from brs_interfaces.action import Calibrate
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
@@ -37,7 +38,7 @@ class LeaderCalibrator:
         self._node, self._leader = node, leader
         self.requested = threading.Event()  # someone waits for `run`
         self._goal: ServerGoalHandle | None = None
-        self._outcome = Future()
+        self._outcome: Future[Calibrate.Result] = Future()
         self._server = ActionServer(
             node,
             Calibrate,
@@ -105,7 +106,7 @@ class LeaderCalibrator:
     async def _execute(self, goal: ServerGoalHandle) -> Calibrate.Result:
         self._goal, self._outcome = goal, Future(executor=self._node.executor)
         self.requested.set()
-        result = await self._outcome
+        result: Any = await self._outcome
         if result.success:
             goal.succeed()
         elif goal.is_cancel_requested:
