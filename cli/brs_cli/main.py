@@ -27,6 +27,7 @@ COMMANDS = {
     "bring-up": ("brs_cli.bring_up", "check a robot before it is armed"),
     "record": ("brs_cli.record", "start, stop, save or discard an episode"),
     "replay": ("brs_cli.replay", "play an episode's commands in simulation"),
+    "soak": ("brs_cli.soak", "drive for long while things go wrong; measure each fault"),
     "bench": ("brs_cli.bench", "measure speed and memory"),
 }
 

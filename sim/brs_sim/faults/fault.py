@@ -37,6 +37,9 @@ class Fault:
     sign: Sign = Sign.NOWHERE  # who tells of it ...
     text: str = ""  # ... and what its message holds
     stops: bool = True  # whether the robot shall stand still
-    # False where the simulated robot itself is frozen, so that only the command can be still.
+    # How rest is told: the command is zero (unless nobody commands any more), and the robot is
+    # measured to stand (unless it is frozen itself).
+    commanded: bool = True
     measured: bool = True
+    lasts_s: float = 0.5  # how long it is left in place once the robot stands
     records: bool = True  # whether the recorder lives through it

@@ -68,7 +68,9 @@ class SafetyMonitor:
         violations: the first breaches, in words.
         counts: rule -> how many breaches.
         commands: how many commands were judged.
-        slowest_stop_s: longest time from a good command to the base's next zero [s].
+        slowest_stop_s: longest time from the last good command to the base's zero [s].
+        longest_pause_s: longest time for which a busy computer kept the robot node from running
+            before such a zero [s]; those stops are not in `slowest_stop_s`.
 
     Args:
         embodiment: limits of the robot.
@@ -80,7 +82,7 @@ class SafetyMonitor:
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
         self.commands = 0
-        self.slowest_stop_s = 0.0
+        self.slowest_stop_s = self.longest_pause_s = 0.0
         self._armed: bool | None = None  # not known yet
         self._mode_since_s = -np.inf
         self._source = ""
@@ -269,17 +271,27 @@ class SafetyMonitor:
             if np.any(np.abs(velocity - last) > allowed + 1e-9):
                 change = np.round(velocity - last, 3).tolist()
                 self._breach(command, "base_acceleration", f"changes by {change} at once")
-        since_good_s = command.published_s - self._good_s
-        if moved and self._armed and np.isfinite(since_good_s):
-            self.slowest_stop_s = max(self.slowest_stop_s, since_good_s)
-        if (moves or moved) and since_good_s > self._config.still_within_s:
-            self._breach(
-                command,
-                "base_late",
-                f"no zero for {1e3 * since_good_s:.0f} ms after a good command",
-            )
+        if steps and moved:
+            self._check_stop(command, steps[-1], step, moves)
         steps.clear()
         steps.append(step)
+
+    def _check_stop(self, command: Command, last: _Step, step: _Step, moves: bool) -> None:
+        """A moving base is told to stand in time after the last good command.
+
+        The robot node steps again only after it has published, so a step surely came too late if
+        the one before it was published too late.
+        """
+        if moves and last.latest_s - self._good_s > self._config.still_within_s:
+            late_ms = 1e3 * (last.latest_s - self._good_s)
+            self._breach(command, "base_late", f"moves {late_ms:.0f} ms after a good command")
+        if moves or not np.isfinite(self._good_s):
+            return
+        pause_s = step.earliest_s - last.latest_s
+        if pause_s > self._config.unstamped_s:
+            self.longest_pause_s = max(self.longest_pause_s, pause_s)
+        else:
+            self.slowest_stop_s = max(self.slowest_stop_s, command.published_s - self._good_s)
 
     def _check_publisher(self, command: Command) -> None:
         speaks = self._speaks.get(command.part)

@@ -1,0 +1,87 @@
+"""A publisher that should not be: commands of a source, at any rate, until it is stopped.
+
+python -m brs_cli.fault_flood --source policy --rate-hz 10000
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+
+import numpy as np
+import rclpy
+from brs_interfaces.msg import WholeBodyCommand
+from rclpy.node import Node
+
+from brs_hardware.embodiment import load_embodiment
+from brs_hardware.types import WholeBodyCommand as Command
+from brs_nodes import conversions
+from brs_nodes.common import COMMAND, now_s
+
+BURST_S = 0.01
+
+
+def main() -> None:
+    """Publish until interrupted or killed."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--source", default="teleop", help="that the messages claim to be of")
+    parser.add_argument("--rate-hz", type=float, default=10_000.0)
+    parser.add_argument("--not-a-number", action="store_true", help="all numbers are NaN")
+    options = parser.parse_args()
+    rclpy.init()
+    node = Node("flood")
+    publisher = node.create_publisher(WholeBodyCommand, "teleop/command", COMMAND)
+    message = conversions.command_to_message(_command(options.source, options.not_a_number))
+    due_s = time.monotonic()
+    while rclpy.ok():
+        message.header.stamp = conversions.to_time(now_s(node))
+        for _ in range(round(options.rate_hz * BURST_S)):
+            publisher.publish(message)
+        due_s = max(due_s + BURST_S, time.monotonic() - BURST_S)
+        time.sleep(max(0.0, due_s - time.monotonic()))
+
+
+def _command(source: str, not_a_number: bool) -> Command:
+    """The ready pose at full speed ahead, or nothing but NaN."""
+    robot = load_embodiment("r1")
+    ready, factor = robot.poses["ready"], np.nan if not_a_number else 1.0
+    return Command(
+        stamp_s=0.0,
+        base_velocity=factor * robot.base.max_velocity,
+        torso=factor * ready["torso"],
+        left_arm=factor * ready["left_arm"],
+        right_arm=factor * ready["right_arm"],
+        left_gripper=factor,
+        right_gripper=factor,
+        source=source,
+    )
+
+
+class Flood:
+    """Such a publisher as a process of its own.
+
+    Args:
+        options: of its command line.
+    """
+
+    def __init__(self, *options: str) -> None:
+        self._options = options
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Begin to publish."""
+        command = [sys.executable, "-m", "brs_cli.fault_flood", *self._options]
+        self._process = subprocess.Popen(command)
+
+    def stop(self) -> None:
+        """End at once; a second time does nothing."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+if __name__ == "__main__":
+    main()
