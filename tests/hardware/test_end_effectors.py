@@ -122,11 +122,12 @@ def test_hand_opens_closes_and_limits_its_force() -> None:
 def test_hand_survives_a_bad_line() -> None:
     emulated = EmulatedHand(seed=3)
     with emulated_hand(emulated) as (_, bus):
-        hand = InspireHand(HandConfig(port=bus.port))
-        hand.open()
+        hand = InspireHand(HandConfig(port=bus.port, force_limit=200))
         emulated.faults.noise_probability = 0.5
-        emulated.faults.drop_probability = 0.1
-        emulated.faults.wrong_checksum_probability = 0.1
+        emulated.faults.drop_probability = 0.2
+        emulated.faults.wrong_checksum_probability = 0.2
+        hand.open()
+        assert emulated.words(Register.FORCE_SET) == [200] * 6
         hand.act(0.0, 1.0)
         run_until(hand, lambda: closed(hand) > 0.99)
         hand.close()

@@ -145,13 +145,26 @@ class InspireHand(EndEffector):
             ) from None
         self._parser.clear()
         self._sent = []
+        limits = {Register.FORCE_SET: config.force_limit, Register.SPEED_SET: config.speed}
         try:
-            self._write(Register.FORCE_SET, pack_words([config.force_limit] * _JOINTS))
-            self._write(Register.SPEED_SET, pack_words([config.speed] * _JOINTS))
+            for register, limit in limits.items():
+                self._insist(register, pack_words([limit] * _JOINTS))
         except DeviceError:
             self.close()
             raise
         self._unanswered = 0
+
+    def _insist(self, register: int, data: bytes) -> None:
+        """Write although the line may lose some of it; a limit must not be left unset."""
+        tries_left = _LOST_AFTER
+        while True:
+            try:
+                self._write(register, data)
+                return
+            except DeviceError:
+                tries_left -= 1
+                if tries_left == 0 or self._serial is None:
+                    raise
 
     def _lose(self, now_s: float, problem: str) -> None:
         self.close()
