@@ -105,6 +105,7 @@ class RealSenseCamera(Camera):
         if self.config.serial in by_serial:
             return by_serial[self.config.serial]
         seen = ", ".join(sorted(by_serial)) or "none"
+        wanted = "RealSense" if self.config.serial is None else f"RealSense {self.config.serial}"
         if self.config.serial is None and by_serial:
             raise ConfigError(
                 f"several RealSense are plugged in: {seen}",
@@ -112,9 +113,7 @@ class RealSenseCamera(Camera):
                 remedy="give its serial in config/cameras",
             )
         raise DeviceError(
-            f"no RealSense {self.config.serial or ''} is plugged in (seen: {seen})".replace(
-                "  ", " "
-            ),
+            f"no {wanted} is plugged in (seen: {seen})",
             where=self.name,
             remedy="plug it into USB 3, and see docs/hardware.md for its udev rules",
         )

@@ -19,6 +19,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, JointState
 
 from brs_hardware.cameras import CameraFrame, Intrinsics
+from brs_hardware.config import did_you_mean
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import ConfigError, DeviceError
 from brs_hardware.kinematics import Kinematics, optical_frame
@@ -93,7 +94,9 @@ class OdometryNode(Node):
     def _open_inputs(self) -> None:
         chosen, newest = self.parameters, self._inbox.newest
         if not (chosen.wheels or chosen.tracking_topic or chosen.camera):
-            raise ConfigError("no input", where="odometry", remedy="set wheels, camera or both")
+            raise ConfigError(
+                "no input", where="odometry", remedy="set wheels, tracking_topic or camera"
+            )
         for name in ("tracking_position", "tracking_rpy"):
             if len(getattr(chosen, name)) != 3:
                 raise ConfigError("needs 3 numbers", where=f"parameter {name}")
@@ -105,7 +108,9 @@ class OdometryNode(Node):
         if chosen.camera:
             if chosen.camera not in self.robot.cameras:
                 raise ConfigError(
-                    f"the robot has no camera '{chosen.camera}'", where="parameter camera"
+                    f"the robot has no camera '{chosen.camera}'",
+                    where="parameter camera",
+                    remedy=did_you_mean(chosen.camera, self.robot.cameras),
                 )
             base = f"camera/{chosen.camera}"
             self._color = newest(Image, f"{base}/color/image_raw", NEWEST)
