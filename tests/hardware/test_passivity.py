@@ -177,4 +177,4 @@ def test_a_delay_that_nobody_knew_of_lets_the_leader_go(robot: Embodiment) -> No
     # The books show it, and the joint is let go for what it does with that energy.
     assert leader.controller.observer.peak_j > CONTROL.passivity.budget_j
     assert leader.loop.let_go.startswith(("left_arm_joint5", "the feedback of left_arm_joint5"))
-    assert max(float(np.abs(m.position - leader.neutral).max()) for m in seen) < 2.0
+    assert max(float(np.abs(m.position - leader.neutral).max()) for m in seen) < 2.2

@@ -56,6 +56,9 @@ class ChainBus:
         self._hear()
         return [self.chain.motor(motor).peek(item) for motor in motors]
 
+    def watch(self, motors: Sequence[int]) -> None:
+        """All motors are always read."""
+
     def torque(self, motors: Iterable[int], on: bool) -> None:
         self.sync_write("torque_enable", dict.fromkeys(motors, int(on)))
 
