@@ -64,18 +64,24 @@ def _rates(config: JoyLoConfig, seconds: float) -> list[float]:
         )
         loop, rates = LeaderLoop(leader, controller), []
         end_s = time.monotonic() + seconds
-        while (begun_s := last_s = time.monotonic()) < end_s:
-            turns = 0
-            if loop.mode == "free":
-                loop.take("bilateral", last_s, FollowerMotion(last_s, pose, np.zeros(12)))
-            while last_s < begun_s + _SLICE_S and loop.mode != "free":
-                now_s = time.monotonic()
-                loop.step(now_s, now_s - last_s, FollowerMotion(now_s, pose, np.zeros(12)))
-                last_s, turns = now_s, turns + 1
-            rates.append(turns / (time.monotonic() - begun_s))
+        while time.monotonic() < end_s:
+            rates.append(_rate(loop, pose))
         return rates
     finally:
         leader.close()
+
+
+def _rate(loop: LeaderLoop, pose: np.ndarray) -> float:
+    """Turns a second over one slice of time; a leader that was let go is taken up again."""
+    begun_s = last_s = time.monotonic()
+    turns = 0
+    if loop.mode == "free":
+        loop.take("bilateral", last_s, FollowerMotion(last_s, pose, np.zeros(12)))
+    while last_s < begun_s + _SLICE_S and loop.mode != "free":
+        now_s = time.monotonic()
+        loop.step(now_s, now_s - last_s, FollowerMotion(now_s, pose, np.zeros(12)))
+        last_s, turns = now_s, turns + 1
+    return turns / (time.monotonic() - begun_s)
 
 
 def _config(folder: str) -> JoyLoConfig:
