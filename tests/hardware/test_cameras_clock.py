@@ -21,13 +21,13 @@ def naive_bound(points: list[tuple[float, float]], drift: float) -> float:
     least_delay_s=st.floats(0.0, 0.03),
     seed=st.integers(0, 1000),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_stamps_are_late_by_the_least_delay_whatever_the_clocks(
     offset_s: float, drift_ppm: float, least_delay_s: float, seed: int
 ) -> None:
-    random, clock_map = np.random.default_rng(seed), ClockMap(window_s=20.0)
+    random, clock_map = np.random.default_rng(seed), ClockMap(window_s=15.0)
     points, errors = [], []
-    for i in range(900):
+    for i in range(700):
         true_s = i / 30
         device_s = true_s
         host_s = offset_s + true_s * (1 + drift_ppm * 1e-6)
@@ -35,13 +35,13 @@ def test_stamps_are_late_by_the_least_delay_whatever_the_clocks(
         errors.append(clock_map.to_host(device_s, arrival_s) - host_s - least_delay_s)
         points.append((device_s, arrival_s - device_s))
     assert np.abs(errors[300:]).max() < 0.002
-    assert clock_map.drift == pytest.approx(drift_ppm * 1e-6, abs=1e-4)
+    assert clock_map.drift == pytest.approx(drift_ppm * 1e-6, abs=4e-5)
     assert clock_map.jumps == 0
     # The line lies where a plain look at every point of the window puts it.
-    recent = [point for point in points if point[0] >= points[-1][0] - 20.0]
+    recent = [point for point in points if point[0] >= points[-1][0] - 15.0]
     naive_s = naive_bound(recent, clock_map.drift) + clock_map.drift * points[-1][0]
     assert clock_map.to_host(points[-1][0], sum(points[-1])) == pytest.approx(
-        points[-1][0] + naive_s, abs=1e-4
+        points[-1][0] + naive_s, abs=1e-7
     )
 
 

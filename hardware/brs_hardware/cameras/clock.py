@@ -69,7 +69,8 @@ class ClockMap:
         if len(hull) == 1 and hull[-1][0] == device_s:
             point = (device_s, min(offset, hull.pop()[1]))
         hull.append(point)
-        while hull[0][0] < device_s - self._window_s:
+        # The edge that reaches into the window stays: points above it were not kept.
+        while len(hull) > 1 and hull[1][0] < device_s - self._window_s:
             hull.popleft()
         self._slope = self._middle_slope()
 
