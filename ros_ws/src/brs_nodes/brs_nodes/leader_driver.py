@@ -21,7 +21,7 @@ from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import BrsError, DeviceError
 from brs_hardware.joycon import JoyCon
 from brs_hardware.joylo import JoyLo
-from brs_hardware.leader_control import load_leader_control
+from brs_hardware.leader_control import FOLLOWING, load_leader_control
 from brs_hardware.leader_loop import LeaderLoop
 from brs_hardware.leader_modes import FollowerMotion, LeaderController
 from brs_hardware.leader_policy import ContactRumble, LeaderPolicy
@@ -32,7 +32,8 @@ from brs_nodes.common import LATCHED, NEWEST, SENSOR, Inbox, now_s
 
 STATE_PERIOD_S = 0.1
 RUMBLE_PERIOD_S = 0.05
-ANSWER_TIMEOUT_S = 1.0
+ROBOT_TIMEOUT_S = 1.0  # for the robot's state to come once it is subscribed
+ANSWER_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class _Request:
     """A mode that somebody waits for."""
 
     def __init__(self, mode: str) -> None:
-        self.mode = mode
+        self.mode, self.made_s = mode, time.monotonic()
         self.done = threading.Event()
         self.problem = ""
 
@@ -93,10 +94,17 @@ class LeaderDriver:
         self._rumble = ContactRumble(np.concatenate([arm.max_effort for arm in arms]))
         self._loop_hz = controller.config.loop_hz
         self._inbox = Inbox(node)
-        self._newest_state = self._inbox.newest(WholeBodyState, "robot/state", NEWEST)
-        self._newest_safety = self._inbox.newest(SafetyState, "robot/safety", LATCHED)
+        # Subscribed when first wanted: a topic costs its reader a percent of a core.
+        self._newest_state: Callable[[], WholeBodyState | None] | None = None
+        self._newest_safety = (
+            self._inbox.newest(SafetyState, "robot/safety", LATCHED)
+            if self.policy.active
+            else None
+        )
         self._state: WholeBodyState | None = None
         self._armed = False
+        if options.mirror or options.person_mode in FOLLOWING:
+            self._follower()
         self._states = node.create_publisher(LeaderState, "joylo/state", SENSOR)
         node.create_service(SetLeaderMode, "joylo/set_mode", self._on_set_mode)
         self._request: _Request | None = None
@@ -139,7 +147,8 @@ class LeaderDriver:
         if self.loop.mode == "free":
             return self._leader.read(stamp_s)
         clock_s = time.monotonic()
-        motion = self.loop.step(stamp_s, clock_s - self._stepped_s, self._follower())
+        follower = self._follower() if self.loop.mode in FOLLOWING else None
+        motion = self.loop.step(stamp_s, clock_s - self._stepped_s, follower)
         self._stepped_s = clock_s
         if self.loop.let_go:
             self._warn(f"the leader was let go: {self.loop.let_go}")
@@ -150,11 +159,12 @@ class LeaderDriver:
     def decide(self) -> None:
         """Take up what was asked for, or what the policy wants now."""
         clock_s = time.monotonic()
-        if request := self._request:
+        request = self._request
+        if request and not self._waits_for_robot(request, clock_s):
             self._request = None
             request.problem = self._take(request.mode)
             request.done.set()
-        elif self.policy.active:
+        elif self._newest_safety is not None:
             if safety := self._newest_safety():
                 self._armed = safety.mode == SafetyState.ARMED
             mode = self.policy.wish(clock_s, self._armed, self._dead_man()) or self.loop.mode
@@ -176,7 +186,8 @@ class LeaderDriver:
     def _take(self, mode: str) -> str:
         """Take up a mode; why not, where it is not possible. DeviceError goes on to the caller."""
         try:
-            self.loop.take(mode, now_s(self._node), self._follower())
+            follower = self._follower() if mode in FOLLOWING else None
+            self.loop.take(mode, now_s(self._node), follower)
         except DeviceError:
             raise
         except BrsError as error:
@@ -186,7 +197,14 @@ class LeaderDriver:
         self._node.get_logger().info(f"leader mode {mode}")
         return ""
 
+    def _waits_for_robot(self, request: _Request, clock_s: float) -> bool:
+        """Whether the robot's state, asked for just now, has still a while to arrive."""
+        wanted = request.mode in FOLLOWING and self._follower() is None
+        return wanted and clock_s < request.made_s + ROBOT_TIMEOUT_S
+
     def _follower(self) -> FollowerMotion | None:
+        if self._newest_state is None:
+            self._newest_state = self._inbox.newest(WholeBodyState, "robot/state", NEWEST)
         if message := self._newest_state():
             self._state = message
         state = self._state
