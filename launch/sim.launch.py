@@ -56,7 +56,12 @@ def generate_launch_description():
                 "use_sim_time": typed("use_sim_time", bool),
             },
         ],
-        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+        ros_arguments=[
+            "--log-level",
+            LaunchConfiguration("log_level"),
+            "--enclave",
+            "/brs/r1_sim",
+        ],
         # Without its robot the rest has nothing to do.
         on_exit=Shutdown(reason="the simulator has ended"),
     )

@@ -39,7 +39,12 @@ def node(executable, parameters=None, **options):
                 **(parameters or {}),
             },
         ],
-        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+        ros_arguments=[
+            "--log-level",
+            LaunchConfiguration("log_level"),
+            "--enclave",
+            f"/brs/{executable}",
+        ],
         **options,
     )
 

@@ -12,6 +12,7 @@ from robot_samples import command_like, state_at
 
 from brs_hardware.embodiment import Embodiment, load_embodiment
 from brs_hardware.safety import (
+    BaseLimits,
     Mode,
     SafetyConfig,
     SafetyEvent,
@@ -323,11 +324,8 @@ class Wall:
 class Icy:
     """A posture that allows a tenth of the base's speed and acceleration."""
 
-    def base_speed_scale(self, joints: object) -> float:
-        return 0.1
-
-    def max_base_acceleration(self, joints: object) -> np.ndarray:
-        return np.full(3, 0.05)
+    def limits(self, joints: object, base_pose: np.ndarray, wanted: np.ndarray) -> BaseLimits:
+        return BaseLimits(0.1, np.full(3, 0.05))
 
 
 def test_guards_change_the_posture_and_the_base_and_are_told_of(robot: Embodiment) -> None:

@@ -1,6 +1,6 @@
 """Safety rules of the robot node: pure decisions, with time and measurements as arguments."""
 
-from brs_hardware.safety.supervisor import BaseGuard, PostureGuard, SafetySupervisor
+from brs_hardware.safety.supervisor import BaseGuard, BaseLimits, PostureGuard, SafetySupervisor
 from brs_hardware.safety.verdict import (
     SOURCES,
     Mode,
@@ -13,6 +13,7 @@ from brs_hardware.safety.verdict import (
 __all__ = [
     "SOURCES",
     "BaseGuard",
+    "BaseLimits",
     "Mode",
     "PostureGuard",
     "SafetyConfig",

@@ -11,6 +11,8 @@ from brs_hardware.motion import JointMotion, limit_change
 from brs_hardware.safety.verdict import SafetyEvent, Severity
 from brs_hardware.types import WholeBodyCommand, WholeBodyState
 
+_WORTH_TELLING = 1.02  # of a limit; what is cut off below is no news
+
 
 class CommandedMotion:
     """Torso, arms, grippers and base as commanded, moved on within all limits.
@@ -124,7 +126,7 @@ class CommandedMotion:
         self.base_velocity = limit_change(
             self.base_velocity, inside, np.minimum(base.max_acceleration, max_acceleration), dt_s
         )
-        if np.all(np.abs(still) <= fastest * 1.001):
+        if np.all(np.abs(still) <= fastest * _WORTH_TELLING):
             return None
         why = "" if scale == 1.0 else f" ({scale:.0%} for this posture)"
         return SafetyEvent(

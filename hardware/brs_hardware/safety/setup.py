@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from brs_hardware import config
-from brs_hardware.collision import CollisionGuard, KeepOut
+from brs_hardware.collision import CollisionGuard
+from brs_hardware.collision_config import KeepOut
 from brs_hardware.embodiment import Embodiment, config_folder
 from brs_hardware.errors import ConfigError
-from brs_hardware.safety.guards import CollisionRule
-from brs_hardware.safety.supervisor import SafetySupervisor
+from brs_hardware.safety.guards import BalanceRule, BaseRule, CollisionRule
+from brs_hardware.safety.supervisor import PostureGuard, SafetySupervisor
 from brs_hardware.safety.verdict import SafetyConfig
+from brs_hardware.stability import Stability
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class SafetySetup:
 
     rules: SafetyConfig = field(default_factory=SafetyConfig)
     collisions: bool = True  # keep the robot off itself, the floor and the keep-outs
+    balance: bool = True  # keep it from tipping over; slow the base where it is tall or reaches
     keep_outs: tuple[KeepOut, ...] = ()
 
 
@@ -47,7 +50,13 @@ def make_supervisor(embodiment: Embodiment, setup: SafetySetup) -> SafetySupervi
     Raises:
         ConfigError: what a guard needs is missing or does not fit the robot.
     """
-    guards = []
+    guards: list[PostureGuard] = []
+    base_guard = None
     if setup.collisions:
         guards.append(CollisionRule(CollisionGuard(embodiment, keep_outs=setup.keep_outs)))
-    return SafetySupervisor(embodiment, setup.rules, tuple(guards))
+    if setup.balance:
+        stability = Stability(embodiment)
+        # Collisions have the last word: what they were asked about is what is sent.
+        guards.insert(0, BalanceRule(embodiment, stability))
+        base_guard = BaseRule(embodiment, stability, setup.keep_outs)
+    return SafetySupervisor(embodiment, setup.rules, tuple(guards), base_guard)

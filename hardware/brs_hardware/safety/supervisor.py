@@ -8,6 +8,7 @@ limits, the base gets zero velocity at once.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -45,14 +46,22 @@ class PostureGuard(Protocol):
         """The posture to send instead of `wanted`, and why."""
 
 
+@dataclass(frozen=True)
+class BaseLimits:
+    """What a posture and a place allow the base."""
+
+    scale: float  # 0..1, share of the greatest base velocity
+    max_acceleration: np.ndarray  # (3,) [m/s^2, m/s^2, rad/s^2]
+    event: SafetyEvent | None = None  # why it may not drive at all
+
+
 class BaseGuard(Protocol):
-    """What a posture allows the base; see brs_hardware.stability."""
+    """Decides about the base; see brs_hardware.safety.guards."""
 
-    def base_speed_scale(self, joints: Mapping[str, np.ndarray]) -> float:
-        """0..1, share of the greatest base velocity."""
-
-    def max_base_acceleration(self, joints: Mapping[str, np.ndarray]) -> np.ndarray:
-        """(3,) greatest base acceleration [m/s^2, m/s^2, rad/s^2]."""
+    def limits(
+        self, joints: Mapping[str, np.ndarray], base_pose: np.ndarray, wanted: np.ndarray
+    ) -> BaseLimits:
+        """For a posture, (3,) x, y [m], yaw [rad] in odom, and (3,) the velocity asked for."""
 
 
 class SafetySupervisor:
@@ -264,12 +273,15 @@ class SafetySupervisor:
             motion.brake(dt_s)
         events += self._guard(before, speed, dt_s, base_pose)
         if target is not None:
-            joints = motion.groups(motion.position)
-            scale, fastest = 1.0, self.embodiment.base.max_acceleration
+            limits = BaseLimits(1.0, self.embodiment.base.max_acceleration)
             if self._base_guard is not None:
-                scale = self._base_guard.base_speed_scale(joints)
-                fastest = self._base_guard.max_base_acceleration(joints)
-            event = motion.drive(target.base_velocity, scale, fastest, dt_s)
+                joints = motion.groups(motion.position)
+                limits = self._base_guard.limits(joints, base_pose, target.base_velocity)
+            event = limits.event or motion.drive(
+                target.base_velocity, limits.scale, limits.max_acceleration, dt_s
+            )
+            if limits.event:
+                motion.base_velocity = np.zeros(3)
             events += [event] if event else []
         return events
 

@@ -29,7 +29,7 @@ from brs_sim.world import World
 log = logging.getLogger(__name__)
 
 # Without the guards on postures, which take most of an episode's computing time.
-UNGUARDED = SafetySetup(collisions=False)
+UNGUARDED = SafetySetup(collisions=False, balance=False)
 _TICK_S = 0.01
 _AFTER_S = 1.0  # time for things to come to rest at the end
 
