@@ -157,7 +157,7 @@ class LeaderController:
         if why:
             self.abandon()
             return LeaderDrive(self._current_a, gap, self.observer.passive, why)
-        config, motor = self.config, self.config.model.motor
+        config = self.config
         balance = self._gravity.torque(leader.position) / self._torque_nm_a
         feedback, stored, supplied = self._feedback(dt_s, leader, follower)
         wall, wall_stored = spring(
@@ -168,14 +168,8 @@ class LeaderController:
         self.observer.observe(
             leader.position, leader.current - self._balance_a, stored + wall_stored, supplied, dt_s
         )
-        # A hand that moves is helped by its own speed, a joint that is led by that of its target.
-        holding = self._holding.get(self.mode, np.False_)
-        led = self._holder.speed_rad_s
-        moving = np.where(holding, led, leader.velocity)
-        friction = friction_current(moving, motor.coulomb_a, config.friction)
-        friction = friction + np.where(holding, motor.viscous_a_s_rad * led, 0.0)
         brake = self.observer.damping(leader.velocity)
-        wanted = balance + friction + feedback + wall + brake
+        wanted = balance + self._friction(leader.velocity) + feedback + wall + brake
         limited = np.clip(wanted, -config.current_limit_a, config.current_limit_a)
         self._current_a = approach(self._current_a, limited, config.current_slew_a_s * dt_s)
         self._balance_a = balance
@@ -206,6 +200,15 @@ class LeaderController:
         current = self._holder.current(leader.position, leader.velocity, dt_s)
         stored = self._holder.stored(leader.position)
         return np.where(holding, current, 0.0), np.where(holding, stored, 0.0), supplied
+
+    def _friction(self, velocity_rad_s: np.ndarray) -> np.ndarray:
+        """Current against friction [A]: a hand is helped by the joint's own speed, a joint that
+        is led by that of its target."""
+        motor, led = self.config.model.motor, self._holder.speed_rad_s
+        holding = self._holding.get(self.mode, np.False_)
+        moving = np.where(holding, led, velocity_rad_s)
+        dry = friction_current(moving, motor.coulomb_a, self.config.friction)
+        return dry + np.where(holding, motor.viscous_a_s_rad * led, 0.0)
 
     def _bilateral(
         self, dt_s: float, leader: LeaderMotion, follower: FollowerMotion
@@ -246,7 +249,8 @@ class LeaderController:
         age_s = now_s - follower.stamp_s
         if not abs(age_s) <= self.config.follower_timeout_s:
             return f"the robot's state is {age_s:.2f} s old"
-        return "" if np.all(np.isfinite(follower.position)) else "the robot's state is not finite"
+        finite = np.isfinite(follower.position) & np.isfinite(follower.velocity)
+        return "" if np.all(finite) else "the robot's state is not finite"
 
     def _too_active(self) -> str:
         joint = self.observer.active_joint
