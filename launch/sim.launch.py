@@ -29,6 +29,9 @@ def generate_launch_description():
             "realtime_factor", default_value="1.0", description="simulated seconds a second"
         ),
         DeclareLaunchArgument(
+            "camera_hz", default_value="15.0", description="rate of every camera; 0: none"
+        ),
+        DeclareLaunchArgument(
             "use_sim_time",
             default_value="false",
             description="publish /clock and follow it: true, false",
@@ -53,6 +56,7 @@ def generate_launch_description():
                 "task": typed("task", str),
                 "seed": typed("seed", int),
                 "realtime_factor": typed("realtime_factor", float),
+                "camera_hz": typed("camera_hz", float),
                 "use_sim_time": typed("use_sim_time", bool),
             },
         ],

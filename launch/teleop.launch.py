@@ -104,6 +104,9 @@ def generate_launch_description():
             "episodes", default_value="out/episodes", description="folder of recorded episodes"
         ),
         DeclareLaunchArgument("task", default_value="shelves", description="what is to be done"),
+        DeclareLaunchArgument(
+            "camera_hz", default_value="15.0", description="rate of simulated cameras; 0: none"
+        ),
         DeclareLaunchArgument("seed", default_value="0", description="of scene and script"),
         DeclareLaunchArgument("namespace", default_value="", description="of all nodes"),
         DeclareLaunchArgument(
@@ -118,7 +121,8 @@ def generate_launch_description():
             "log_level", default_value="info", description="debug, info, warn, error or fatal"
         ),
     ]
-    passed_on = ("robot", "task", "seed", "namespace", "use_sim_time", "params_file", "log_level")
+    passed_on = ("robot", "task", "seed", "camera_hz", "namespace", "use_sim_time")
+    passed_on += ("params_file", "log_level")
     # It enters the namespace by itself, so it stands outside of the group.
     simulator = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(PathJoinSubstitution([share, "launch", "sim.launch.py"])),

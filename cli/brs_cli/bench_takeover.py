@@ -25,7 +25,13 @@ class Takeover(Session):
     def __init__(self) -> None:
         super().__init__(
             "teleop.launch.py",
-            {"sim": "true", "leader": "attached", "mirror": "true", "source": "policy"},
+            {
+                "sim": "true",
+                "camera_hz": "0.0",
+                "leader": "attached",
+                "mirror": "true",
+                "source": "policy",
+            },
         )
 
     def __enter__(self) -> Takeover:
