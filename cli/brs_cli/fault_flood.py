@@ -24,7 +24,7 @@ BURST_S = 0.01
 
 
 def main() -> None:
-    """Publish until interrupted or killed."""
+    """Publish from a line on the standard input on, until killed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--source", default="teleop", help="that the messages claim to be of")
     parser.add_argument("--rate-hz", type=float, default=10_000.0)
@@ -34,6 +34,9 @@ def main() -> None:
     node = Node("flood")
     publisher = node.create_publisher(WholeBodyCommand, "teleop/command", COMMAND)
     message = conversions.command_to_message(_command(options.source, options.not_a_number))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
     due_s = time.monotonic()
     while rclpy.ok():
         message.header.stamp = conversions.to_time(now_s(node))
@@ -70,16 +73,25 @@ class Flood:
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Begin to publish."""
+    def prepare(self) -> None:
+        """Start the process, up to its first message."""
         command = [sys.executable, "-m", "brs_cli.fault_flood", *self._options]
-        self._process = subprocess.Popen(command)
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe)
+        assert self._process.stdout is not None
+        self._process.stdout.readline()
+
+    def start(self) -> None:
+        """Publish."""
+        assert self._process is not None and self._process.stdin is not None, "prepare() first"
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
 
     def stop(self) -> None:
         """End at once; a second time does nothing."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._process.communicate()
             self._process = None
 
 

@@ -21,11 +21,13 @@ and objects to any that breaks a limit of position, speed or acceleration, that 
 robot, or that keeps the base going later than 100 ms after the last good command.
 
 - **still after**: from the fault to the base told to stand (below 0.02 m/s) and measured to stand.
-  It holds the time the stack needs to notice (100 ms for the leader, 250 ms for a Joy-Con, 80 ms
-  for commands) and the braking of the base. A dash: nothing needs to stop.
+  It is the time the stack needs to notice (100 ms for the leader, 250 ms for a Joy-Con, 80 ms
+  for commands) and the braking of the base. Where nothing needs to stop: how much of the time the
+  robot was not held.
 - **last command to zero**: by publication times, from the last good command of the selected source
   to the base's zero; at most 100 ms.
-- **lost**: messages that the recorder, which counts sequence numbers, knows to have missed.
+- **lost**: messages that the recorder, which counts sequence numbers, knows to have missed; apart
+  from those of a flood, or of a network that loses them.
 """
 
 _COLUMNS = (
@@ -58,10 +60,14 @@ def markdown(outcomes: Sequence[Outcome], unsafe: int, commands: int) -> str:
             why = f"not measured: {row.skipped}" if row.skipped else row.problem.split(";")[0]
             lines.append(f"| {row.title} | **{why}** | | | | |")
             continue
-        still = "-" if row.still_s is None else f"{row.still_s:.2f} s"
+        still = f"-, follows {row.follows:.0%} of the time" if row.follows is not None else ""
+        if row.still_s is not None:
+            still = f"{row.still_s:.2f} s"
         # A robot node that a busy computer kept from running says nothing of the rule.
         stop = f"{row.slowest_stop_ms:.0f} ms" if row.still_s is not None else "-"
         lost = "-" if row.lost is None else str(row.lost)
+        if row.lost_by_fault:
+            lost += f", and {row.lost_by_fault:,} by the fault itself"
         cells = (row.title, row.reaction, still, stop, f"{row.recovery_s:.1f} s", lost)
         lines.append(f"| {' | '.join(cells)} |")
     seen = f"\nThe monitor judged {commands:,} vendor commands and objected to {unsafe}.\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 from brs_interfaces.msg import EpisodeState, SafetyState, TeleopState, WholeBodyState
 from brs_interfaces.srv import Arm
+from diagnostic_msgs.msg import DiagnosticArray
 from rosgraph_msgs.msg import Clock
 
 from brs_cli.environment import ROOT
@@ -34,11 +36,12 @@ HAND_HZ = 50.0
 ARM_EVERY_S = 1.0
 PATIENCE_S = 40.0
 LEASE_S = 3
-# Datagrams only, and a participant that falls silent is given up after three seconds, not twenty.
+# Datagrams only, on this host only; a silent participant is given up after 3 s, not 20.
 NETWORK_PROFILE = f"""<?xml version="1.0" encoding="UTF-8" ?>
 <dds xmlns="http://www.eprosima.com"><profiles>
   <transport_descriptors><transport_descriptor>
     <transport_id>udp</transport_id><type>UDPv4</type>
+    <interfaceWhiteList><address>127.0.0.1</address></interfaceWhiteList>
   </transport_descriptor></transport_descriptors>
   <participant profile_name="lossy" is_default_profile="true"><rtps>
     <userTransports><transport_id>udp</transport_id></userTransports>
@@ -79,13 +82,15 @@ class Rig(Session):
             profile.write_text(NETWORK_PROFILE)
             kind = "FASTRTPS" if os.environ.get("ROS_DISTRO") == "humble" else "FASTDDS"
             self._environment[f"{kind}_DEFAULT_PROFILES_FILE"] = str(profile)
+            # For LOCALHOST the middleware adds shared memory to whatever a profile says.
+            self._environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "SYSTEM_DEFAULT"
         self._simulated_time = simulated_time
         self._switch_interval_s = sys.getswitchinterval()
         self.clock_ahead_s = 0.0
         self.robot = load_embodiment("r1")
         self.heard: dict[Sign, list[str]] = defaultdict(list)
         self.measured: Any = None  # newest WholeBodyState of the robot node
-        self.states = 0  # how many came
+        self.losses: dict[str, int] = {}  # of the recorder, by topic
         self._asked_s = 0.0
         self._arming: Any = None
 
@@ -116,6 +121,7 @@ class Rig(Session):
             (EpisodeState, "episode/state", self._hear_recorder),
         ):
             self.node.create_subscription(kind, topic, listen, LATCHED)
+        self.node.create_subscription(DiagnosticArray, "/diagnostics", self._hear_diagnostics, 50)
         if self._simulated_time:
             self._clock = self.node.create_publisher(Clock, "/clock", 10)
             self.node.create_subscription(Clock, "sim/clock", self._pass_clock, 10)
@@ -147,7 +153,6 @@ class Rig(Session):
         self.watch.take(now_s)
         self.heard[Sign.CAMERA] = self.camera.said
         if (message := self._state_in()) is not None:
-            self.states += 1
             self.measured = conversions.state_from_message(message)
         safety, teleop = self.state.get("robot/safety"), self.state.get("teleop/state")
         if safety is None or teleop is None or self.measured is None:
@@ -181,6 +186,12 @@ class Rig(Session):
     def _hear_recorder(self, message: EpisodeState) -> None:
         self.heard[Sign.RECORDER].append(message.message)
 
+    def _hear_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            for pair in status.values:
+                if status.name == "/recorder" and pair.key == "lost by topic":
+                    self.losses = ast.literal_eval(pair.value)
+
     # -- questions -------------------------------------------------------------------------
 
     def forget(self) -> None:
@@ -209,6 +220,10 @@ class Rig(Session):
     def wait_driving(self, timeout_s: float = PATIENCE_S) -> None:
         """Until the robot follows and drives. Raises BrsError: it does not, with the log."""
         self.wait("the robot to drive", self.drives, timeout_s)
+
+    def losses_known(self) -> bool:
+        """Whether the recorder has told of which topics it lost what."""
+        return sum(self.losses.values()) >= self.state["episode/state"].lost
 
     def pid(self, node: str) -> int:
         """Process id of a node. Raises BrsError: it does not run."""

@@ -14,7 +14,7 @@ from brs_interfaces.msg import EpisodeState
 from brs_interfaces.srv import StopEpisode
 
 from brs_cli.fault_flood import Flood
-from brs_cli.fault_rig import LEASE_S, PATIENCE_S, Rig
+from brs_cli.fault_rig import LEASE_S, NODES, PATIENCE_S, Rig
 from brs_hardware.errors import BrsError
 from brs_ml.episode import EpisodeError, EpisodeReader
 from brs_sim.faults import Fault, Sign
@@ -40,7 +40,9 @@ class Outcome:
     reaction: str
     seen: bool = False  # whether the stack told of it
     still_s: float | None = None  # from the fault to rest; None where nothing shall stop
+    follows: float | None = None  # share of the time, where nothing shall stop
     lost: int | None = None  # messages that the recorder missed; None where it was killed
+    lost_by_fault: int = 0  # of others, which the fault itself consists of
     unsafe: int = 0  # commands that the monitor objects to
     slowest_stop_ms: float = 0.0  # last good command to base at zero, by publication
     longest_pause_ms: float = 0.0  # for which the robot node was kept from running in a stop
@@ -93,7 +95,9 @@ def command_faults() -> list[Fault]:
             wrong.stop,
             Sign.LOG,
             "carries a command of 'policy'; ignored",
+            prepare=wrong.prepare,
             stops=False,
+            loses="/teleop/command",
         ),
         Fault(
             "flood",
@@ -101,7 +105,9 @@ def command_faults() -> list[Fault]:
             "a steady stream within all limits leaves the robot node",
             right.start,
             right.stop,
+            prepare=right.prepare,
             stops=False,
+            loses="/teleop/command",
         ),
         Fault(
             "not_a_number",
@@ -111,21 +117,22 @@ def command_faults() -> list[Fault]:
             nan.stop,
             Sign.SAFETY,
             "not_a_number",
+            prepare=nan.prepare,
         ),
     ]
 
 
 def network_faults(rig: Rig) -> list[Fault]:
     """Faults between hosts; wants a rig that talks by UDP."""
-    nodes = ("joylo", "teleop", "robot", "r1_sim", "recorder")
     return [
         Fault(
             "packet_loss",
             f"{PACKET_LOSS:.0%} packet loss",
             "goes on; states and commands are repeated, samples are not",
-            lambda: [lose_packets(rig.pid(node), PACKET_LOSS) for node in nodes],
-            lambda: [lose_packets(rig.pid(node), 0.0) for node in nodes],
+            lambda: [lose_packets(rig.pid(node), PACKET_LOSS) for node in NODES],
+            lambda: [lose_packets(rig.pid(node), 0.0) for node in NODES],
             stops=False,
+            loses="*",
         ),
         Fault(
             "participant_lost",
@@ -136,6 +143,7 @@ def network_faults(rig: Rig) -> list[Fault]:
             Sign.SAFETY,
             "command_stale",
             lasts_s=LEASE_S + 2.0,
+            loses="*",
         ),
     ]
 
@@ -178,6 +186,7 @@ def go_through(rig: Rig, fault: Fault) -> Outcome:
     monitor = rig.watch.monitor
     before = monitor.counts.total()
     try:
+        fault.prepare()
         rig.wait_driving()
         _record(rig, fault.name)
         rig.wait_driving()
@@ -189,7 +198,7 @@ def go_through(rig: Rig, fault: Fault) -> Outcome:
         healed_s = time.time()
         rig.wait_driving()
         outcome.recovery_s = round(time.time() - healed_s, 2)
-        outcome.lost = _saved(rig, fault)
+        _save(rig, fault, outcome)
     except PermissionError as error:
         outcome.skipped = str(error)
     except (BrsError, EpisodeError) as error:
@@ -216,7 +225,11 @@ def _suffer(rig: Rig, fault: Fault, outcome: Outcome) -> None:
         )
     outcome.seen = True
     if not fault.stops:
-        rig.spin(LASTS_S)
+        follows = []
+        while time.time() < injected_s + LASTS_S:
+            rig.spin(0.02)
+            follows.append(not rig.state["robot/safety"].holding)
+        outcome.follows = round(sum(follows) / len(follows), 2)
         return
 
     def rests() -> bool:
@@ -244,21 +257,27 @@ def _record(rig: Rig, name: str) -> None:
     rig.start_episode(task=name, operator_name="soak")
 
 
-def _saved(rig: Rig, fault: Fault) -> int | None:
-    """Messages lost in the episode just recorded, which is read once and thrown away.
+def _save(rig: Rig, fault: Fault, outcome: Outcome) -> None:
+    """Save the episode, count what it lacks, read it once and throw it away.
 
     Raises:
-        BrsError: the recorder refuses, or lost messages.
+        BrsError: the recorder refuses, or what it kept is not whole.
         EpisodeError: what was kept cannot be read.
     """
     if fault.records:
         answer = rig.save_episode(task_success=False)
-        paths, lost = [Path(answer.path)], int(answer.lost)
+        paths, outcome.lost = [Path(answer.path)], int(answer.lost)
+        if fault.loses and outcome.lost:
+            rig.wait("the recorder's losses", rig.losses_known, PATIENCE_S)
+            own = rig.losses if fault.loses == "*" else {fault.loses}
+            outcome.lost_by_fault = sum(rig.losses.get(topic, 0) for topic in own)
+            outcome.lost = sum(rig.losses.values()) - outcome.lost_by_fault
     else:
-        paths, lost = [path for path in rig.episodes.iterdir() if path.name != "trash"], None
+        paths = [path for path in rig.episodes.iterdir() if path.name != "trash"]
+        del rig.state["episode/state"]  # of the one that died
     for path in paths:
         reader = EpisodeReader(path)
-        if reader.torn or not sum(reader.counts.values()):
+        torn = reader.torn and fault.sign is not Sign.RECORDER  # it had no room for an end
+        if torn or not sum(reader.counts.values()):
             raise BrsError("the episode is not whole", where=str(path))
         shutil.rmtree(path)
-    return lost

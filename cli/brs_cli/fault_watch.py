@@ -15,13 +15,17 @@ from brs_hardware.embodiment import Embodiment
 from brs_nodes import conversions
 from brs_nodes.common import LATCHED
 from brs_nodes.vendor import BASE_COMMAND_TYPES, GRIPPER_COMMAND_TYPES
-from brs_sim.faults import Command, SafetyMonitor
+from brs_sim.faults import Command, MonitorConfig, SafetyMonitor
 
 STILL_M_S = 0.02
 STILL_RAD_S = 0.02
+SHORTEST_S = 0.001
 # Two seconds of each topic may wait for a busy computer.
 _TAP = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=400, reliability=ReliabilityPolicy.BEST_EFFORT
+)
+_FLOOD_TAP = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=10_000, reliability=ReliabilityPolicy.BEST_EFFORT
 )
 # Topics are read one after the other; what is older than this has been read of all of them.
 _SETTLE_S = 0.1
@@ -37,13 +41,16 @@ class Watch:
     """
 
     def __init__(self, context: Context, embodiment: Embodiment, stamped: bool = True) -> None:
-        self.monitor = SafetyMonitor(embodiment)
+        # Simulated time comes in steps, and after a jump of it one step counts as 50 ms.
+        config = MonitorConfig() if stamped else MonitorConfig(unstamped_s=0.06)
+        self.monitor = SafetyMonitor(embodiment, config)
         self._robot, self._stamped = embodiment, stamped
         # Not spun by any executor; `take` empties its subscriptions.
         self._node = Node("safety_monitor", context=context, use_global_arguments=False)
         self._taps: list[tuple[str, str, Any]] = []
         self._waiting: list[tuple[float, int, str, str, Any, bytes]] = []
         self._count = 0
+        self._good_s = 0.0
         # Since when the base has been told to stand, and has stood; None while not.
         self._rests_s: dict[str, float | None] = {"commanded": None, "measured": None}
         vendor = embodiment.vendor
@@ -58,7 +65,7 @@ class Watch:
         self._tap("command", "base", base_type, embodiment.base.command_topic)
         self._tap("chassis", "base", JointState, embodiment.base.feedback_topic)
         for source in ("teleop", "policy", "replay"):
-            self._tap("source", source, WholeBodyCommand, f"{source}/command")
+            self._tap("source", source, WholeBodyCommand, f"{source}/command", _FLOOD_TAP)
         self._tap("mode", "", SafetyState, "robot/safety", LATCHED)
 
     def _tap(self, role: str, part: str, kind: Any, topic: str, qos: QoSProfile = _TAP) -> None:
@@ -105,11 +112,14 @@ class Watch:
     def _on_source(
         self, source: str, published_s: float, message: WholeBodyCommand, _: bytes
     ) -> None:
+        # Of a flood, a thousand good ones a second tell all.
+        if message.source != source or published_s < self._good_s + SHORTEST_S:
+            return
         command = conversions.command_from_message(message)
         values = {part: getattr(command, part, command.base_velocity) for part in Embodiment.PARTS}
         stamp_s = command.stamp_s if self._stamped else None
-        if command.source == source:
-            self.monitor.source_command(published_s, stamp_s, source, values)
+        if self.monitor.source_command(published_s, stamp_s, source, values):
+            self._good_s = published_s
 
     def _on_mode(self, _: str, published_s: float, message: SafetyState, __: bytes) -> None:
         self.monitor.mode(published_s, message.mode == SafetyState.ARMED, message.source)

@@ -63,7 +63,7 @@ class Report:
         lines += [
             f"{row.name}: the recorder lost {row.lost} messages"
             for row in self.outcomes
-            if row.lost and row.name != "packet_loss"  # the network lost those
+            if row.lost
         ]
         lines += [
             f"{name} grows by {growth.slope_mb_per_min:.2f} MB/min"

@@ -109,19 +109,24 @@ class SafetyMonitor:
 
     def source_command(
         self, published_s: float, stamp_s: float | None, source: str, values: Mapping[str, object]
-    ) -> None:
-        """A command inside the stack; `values` by part. Only a good one keeps the base moving."""
+    ) -> bool:
+        """A command inside the stack; `values` by part. Only a good one keeps the base moving.
+
+        Returns:
+            Whether it is good: of the selected source, of now, of the right sizes, finite.
+        """
         if source != self._source:
-            return
+            return False
         if stamp_s is not None:
             age_s = published_s - stamp_s
             if not -self._config.future_stamp_s <= age_s <= self._config.still_within_s:
-                return
+                return False
         for part in Embodiment.PARTS:
             value = np.atleast_1d(np.asarray(values[part], dtype=float))
             if value.size != self._size(part) or not np.all(np.isfinite(value)):
-                return
+                return False
         self._good_s = published_s
+        return True
 
     def command(self, command: Command) -> None:
         """Judge a vendor command."""
