@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from brs_cli.bench import Figure, figure
+from brs_cli.bench_leader import measure_leader
 from brs_cli.bench_takeover import Takeover
 from brs_hardware.collision_config import KeepOut
 from brs_hardware.embodiment import Embodiment, load_embodiment
@@ -42,6 +43,7 @@ def measure_safety(seconds: float) -> list[Figure]:
             "the same without collisions and balance",
         ),
         figure("supervisor_p99_ms", np.percentile(checked_ms, 99), "ms"),
+        *measure_leader(seconds),
         *measure_takeover(),
     ]
 

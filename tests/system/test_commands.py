@@ -62,5 +62,5 @@ def test_demo_teleoperates_records_and_replays(ros: Harness) -> None:
 
 def test_readme_names_only_what_is_there() -> None:
     text = (ROOT / "README.md").read_text()
-    for target in ("docs/teleoperation.md", "docs/real_robot.md", "docs/images/overview.png"):
+    for target in ("docs/teleoperation.md", "docs/hardware.md", "docs/images/overview.png"):
         assert f"({target})" in text and (ROOT / target).exists(), target
