@@ -38,6 +38,34 @@ class JointGroup:
 
 
 @dataclass(frozen=True)
+class Torso(JointGroup):
+    """The torso, and what a person's sticks and buttons mean for it."""
+
+    hip_pitch: str = ""  # joint that leans the trunk; "" where there is none
+    waist_yaw: str = ""  # joint that turns it
+    # (n,) [rad] between which up and down move it; joints that are alike in both stay as they
+    # are. Empty: it has no such postures.
+    stand: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    squat: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("hip_pitch", "waist_yaw"):
+            if (joint := getattr(self, name)) and joint not in self.joints:
+                raise ValueError(f"'{name}' is '{joint}', which is none of {self.joints}")
+        if not self.stand.size and not self.squat.size:
+            return
+        for name in ("stand", "squat"):
+            posture = getattr(self, name)
+            if posture.shape != self.lower.shape:
+                raise ValueError(f"'{name}' needs {self.lower.size} numbers, one a joint")
+            if np.any(posture < self.lower) or np.any(posture > self.upper):
+                raise ValueError(f"'{name}' lies outside of 'lower' and 'upper'")
+        if np.all(self.stand == self.squat):
+            raise ValueError("'stand' and 'squat' are the same")
+
+
+@dataclass(frozen=True)
 class HandConfig:
     """A hand with fingers on a serial port, closed like one gripper (Inspire RH56)."""
 
@@ -123,7 +151,7 @@ class Embodiment:
     name: str
     urdf: str  # file beside the YAML
     base: Base
-    torso: JointGroup
+    torso: Torso
     left_arm: JointGroup
     right_arm: JointGroup
     left_gripper: Gripper

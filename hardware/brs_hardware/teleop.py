@@ -1,9 +1,10 @@
 """From the leader's arms and Joy-Cons to a whole-body command (BRS, paper section 3.1).
 
 Numbers of the mapping follow BRS: base 0.3 m/s, 0.3 m/s, 0.4 rad/s, stick pressed for yaw, arms
-smoothed by 0.95 on the newest sample, sticks by 0.9, stand and squat moving knee joints together
-in the ratio 1.74 : 2.70. What BRS lacks is here: hold-to-drive, an alignment check and a ramp
-before the robot follows, a clutch for each arm, and timeouts on every input.
+smoothed by 0.95 on the newest sample, sticks by 0.9, stand and squat moving knee joints together.
+Which joint leans the hip, which turns the waist, and what a squat is, says the robot's YAML. What
+BRS lacks is here: hold-to-drive, an alignment check and a ramp before the robot follows, a clutch
+for each arm, and timeouts on every input.
 
 Buttons: l or r dead-man · minus / plus clutch of the left / right arm · zl / zr grippers, which
 left / right (the arrows) open in the proportional mode · up / down stand / squat, or raise / lower
@@ -22,11 +23,12 @@ from enum import IntEnum
 
 import numpy as np
 
-from brs_hardware.config import did_you_mean
 from brs_hardware.embodiment import Embodiment
-from brs_hardware.errors import ConfigError
+from brs_hardware.teleop_config import TeleopConfig
 from brs_hardware.torso_height import TorsoHeight
 from brs_hardware.types import JoyConSample, LeaderSample, WholeBodyCommand, WholeBodyState
+
+__all__ = ["Engagement", "TeleopConfig", "TeleopMapper", "TeleopOutput"]
 
 DEADMAN = {"l", "r"}
 ESTOP = {"capture", "home"}
@@ -35,44 +37,8 @@ TRIGGER = {"left_gripper": "zl", "right_gripper": "zr"}
 OPENER = {"left_gripper": "left", "right_gripper": "right"}
 HAND_BACK = "b"  # of the right Joy-Con
 LOCK = {"sl": "wrist", "sr": "arm"}
-WRIST_JOINTS = 3  # the last ones of an arm
-TORSO_MODES = ("brs", "height")
-GRIPPER_MODES = ("hold", "toggle", "proportional")
-
-
-@dataclass(frozen=True)
-class TeleopConfig:
-    """How the leader is mapped."""
-
-    leader_timeout_s: float = 0.1
-    joycon_timeout_s: float = 0.25  # reports come at 66 Hz over Bluetooth, with gaps
-    state_timeout_s: float = 0.2
-    future_stamp_s: float = 0.1  # stamps further ahead than this come from another clock
-    align_limit_rad: float = 0.6  # leader farther than this from the robot cannot engage
-    jump_limit_rad: float = 0.6  # from one leader sample to the next; no hand is as fast
-    ramp_s: float = 1.0  # time in which the robot is led to the leader
-    arm_smoothing: float = 0.95  # weight of the newest sample, at 100 Hz
-    stick_smoothing: float = 0.9
-    hip_speed_rad_s: float = 0.4  # right stick up/down: torso joint 3
-    waist_speed_rad_s: float = 0.4  # right stick left/right: torso joint 4
-    knee_speed_rad_s: float = 0.6  # squat/stand: torso joint 2
-    torso_lead_rad: float = 0.2  # commanded torso runs at most this far ahead of the measured
-    torso_mode: str = "brs"  # up / down: stand and squat as BRS, or the height axis
-    height_speed_m_s: float = 0.1  # of the waist
-    stand: tuple[float, float] = (0.0, 0.0)  # torso joints 1, 2 [rad]
-    squat: tuple[float, float] = (1.74, -2.70)
-    gripper_open: float = 0.1  # closing fraction while the trigger is released (BRS)
-    # hold: closed while the trigger is held; toggle: a press flips it; proportional: closes while
-    # the trigger is held, opens while its arrow is held, else stays.
-    gripper_mode: str = "hold"
-    toggle_hold_s: float = 0.3
-    gripper_speed: float = 0.8  # [1/s], closing fraction a second in the proportional mode
-
-    def __post_init__(self) -> None:
-        for name, known in (("torso_mode", TORSO_MODES), ("gripper_mode", GRIPPER_MODES)):
-            if (value := getattr(self, name)) not in known:
-                hint = did_you_mean(value, known)
-                raise ConfigError(f"unknown {name} '{value}'", where="teleop", remedy=hint)
+WRIST_JOINTS = 3  # the last ones of an arm, be it of 6 joints or of 7
+_PUSHED = 0.5  # deflection of a stick that surely is meant
 
 
 class Engagement(IntEnum):
@@ -209,21 +175,12 @@ class TeleopMapper:
         right: JoyConSample | None,
         state: WholeBodyState | None,
     ) -> str:
+        config, press = self.config, "press a button to reconnect it"
         inputs = (
-            (
-                "leader arms",
-                leader,
-                self.config.leader_timeout_s,
-                "check the U2D2 cable and power",
-            ),
-            ("left Joy-Con", left, self.config.joycon_timeout_s, "press a button to reconnect it"),
-            (
-                "right Joy-Con",
-                right,
-                self.config.joycon_timeout_s,
-                "press a button to reconnect it",
-            ),
-            ("robot state", state, self.config.state_timeout_s, "is the robot node running?"),
+            ("leader arms", leader, config.leader_timeout_s, "check the U2D2 cable and power"),
+            ("left Joy-Con", left, config.joycon_timeout_s, press),
+            ("right Joy-Con", right, config.joycon_timeout_s, press),
+            ("robot state", state, config.state_timeout_s, "is the robot node running?"),
         )
         for name, sample, timeout_s, remedy in inputs:
             if sample is None:
@@ -320,7 +277,7 @@ class TeleopMapper:
         elif buttons & set(CLUTCH.values()):
             self.engagement, self.message = Engagement.CLUTCHED, "re-pose the leader"
         else:
-            message = f"{self.lock} locked" if self.lock else ""
+            message = f"{self.lock} locked" if self.lock else self._missing(buttons, right)
             self.engagement, self.message = Engagement.ENGAGED, message
         weight = self.config.stick_smoothing
         raw = np.concatenate([left.stick, right.stick])
@@ -365,30 +322,50 @@ class TeleopMapper:
             return np.array([0.0, 0.0, -horizontal * fast[2]])
         return np.array([vertical * fast[0], -horizontal * fast[1], 0.0])
 
+    def _missing(self, buttons: frozenset[str], right: JoyConSample) -> str:
+        """What the person asks of the torso that this robot has not."""
+        torso = self.embodiment.torso
+        sideways, upward = np.abs(right.stick) > _PUSHED
+        lacking = {
+            "joint that turns the waist": sideways and not torso.waist_yaw,
+            "joint that leans the hip": upward and not torso.hip_pitch,
+            "stand and squat": self._height is None
+            and not torso.squat.size
+            and bool(buttons & {"up", "down"}),
+        }
+        wanted = [what for what, lacks in lacking.items() if lacks]
+        return f"the torso of {self.embodiment.name} has no {wanted[0]}" if wanted else ""
+
     def _follow_torso(self, state: WholeBodyState, buttons: frozenset[str], dt_s: float) -> None:
         torso, limits = self._torso, self.embodiment.torso
-        if self._height is None:
-            self._move_knees(buttons, dt_s)
-        torso[2] += self._sticks[3] * self.config.hip_speed_rad_s * dt_s
-        torso[3] -= self._sticks[2] * self.config.waist_speed_rad_s * dt_s
+        direction = ("up" in buttons) - ("down" in buttons)
+        if self._height is None and limits.squat.size:
+            self._stand_or_squat(direction, dt_s)
+        if limits.hip_pitch:
+            hip = limits.joints.index(limits.hip_pitch)
+            torso[hip] += self._sticks[3] * self.config.hip_speed_rad_s * dt_s
+        if limits.waist_yaw:
+            waist = limits.joints.index(limits.waist_yaw)
+            torso[waist] -= self._sticks[2] * self.config.waist_speed_rad_s * dt_s
         lead = self.config.torso_lead_rad
         measured = state.torso.position
         near = np.clip(torso, measured - lead, measured + lead)
         self._torso = np.clip(near, limits.lower, limits.upper)
-        direction = ("up" in buttons) - ("down" in buttons)
         if self._height is not None and direction:
             speed_m_s = direction * self.config.height_speed_m_s
             self._torso = self._height.step(
                 self._torso, speed_m_s, dt_s, measured - lead, measured + lead
             )
 
-    def _move_knees(self, buttons: frozenset[str], dt_s: float) -> None:
-        torso, step = self._torso, self.config.knee_speed_rad_s * dt_s
-        ratio = abs(self.config.squat[0] / self.config.squat[1])
-        for button, goal in (("up", self.config.stand), ("down", self.config.squat)):
-            if button in buttons:
-                torso[1] += np.clip(goal[1] - torso[1], -step, step)
-                torso[0] += np.clip(goal[0] - torso[0], -step * ratio, step * ratio)
+    def _stand_or_squat(self, direction: int, dt_s: float) -> None:
+        """Up (1) or down (-1): all joints that squatting moves, in the ratio of their ways."""
+        if not direction:
+            return
+        limits = self.embodiment.torso
+        way = np.abs(limits.squat - limits.stand)
+        step = self.config.knee_speed_rad_s * dt_s * way / way.max()
+        goal = limits.stand if direction > 0 else limits.squat
+        self._torso += np.clip(goal - self._torso, -step, step)
 
     def _squeeze(self, name: str, buttons: frozenset[str], dt_s: float) -> None:
         """Close or open at the same speed while a button is held, never beyond a fraction of 1."""

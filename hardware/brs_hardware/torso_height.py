@@ -3,7 +3,8 @@
 BRS's squat buttons move the two knee joints only, so a full squat pitches the trunk by -0.96 rad
 and carries the waist 0.15 m forward. Here both knees and the hip are solved together: the hip
 rises and sinks above one place of the base, so the centre of mass stays over the wheels, and
-trunk pitch stays what it was. Lengths and turning directions come from the URDF.
+trunk pitch stays what it was. Lengths, turning directions and the side to which the knees bend
+come from the robot's description.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from brs_hardware.description import describe
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import ConfigError
 
-# Knees bent backward by no more than this are taken for straight and bend forward from here on.
+# Knees bent to the wrong side by no more than this are taken for straight.
 STRAIGHT_RAD = 0.1
 _HALVINGS = 16  # of a step that does not fit whole: the rest is below a micrometre
 _SCAN = 200  # heights tried to find how far the torso reaches
@@ -32,10 +33,11 @@ class _Segment:
 
 
 class TorsoHeight:
-    """Height axis of a torso whose joints are knee, knee, hip pitch and waist yaw.
+    """Height axis of a torso that begins with two knees and a hip pitch, such as the R1's.
 
     Torso arrays are (n,) [rad] in the embodiment's order; only the first three joints are used
-    and changed. Heights are of the waist (origin of joint 4), in base_link [m].
+    and changed. Heights are of the waist (origin of joint 4), or of the hip (that of joint 3)
+    where the torso ends there, in base_link [m].
 
     Args:
         embodiment: the robot.
@@ -45,30 +47,32 @@ class TorsoHeight:
     """
 
     def __init__(self, embodiment: Embodiment) -> None:
-        names = embodiment.torso.joints[:4]
         description = describe(embodiment)
-        joints = [description.joint(name) for name in names]
-        in_plane = all(abs(abs(joint.axis[1]) - 1.0) < 1e-6 for joint in joints[:3])
-        if len(joints) < 4 or not in_plane:
+        joints = [description.joint(name) for name in embodiment.torso.joints[:4]]
+        in_plane = [abs(abs(joint.axis[1]) - 1.0) < 1e-6 for joint in joints[:3]]
+        if len(in_plane) < 3 or not all(in_plane):
             raise ConfigError(
-                "the height axis needs a torso of two knees, hip pitch and waist",
+                "the height axis needs a torso that begins with two knees and hip pitch",
                 where=embodiment.name,
                 remedy="choose torso_mode: brs",
             )
         self._signs = np.array([joint.axis[1] for joint in joints[:3]])
         self._foot = joints[0].origin[[0, 2]]
-        self._segments = [
-            _Segment(math.hypot(x, z), math.atan2(x, z))
-            for x, _, z in (joint.origin for joint in joints[1:])
-        ]
+        ends = [joint.origin for joint in joints[1:]]
+        if len(ends) < 3:
+            ends.append(np.zeros(3))  # without a waist the hip takes its place
+        self._segments = [_Segment(math.hypot(x, z), math.atan2(x, z)) for x, _, z in ends]
         self._group = embodiment.torso
+        # The shank leans further to the side to which the knees are made to bend.
+        room = self._signs[0] * (self._group.lower[0] + self._group.upper[0])
+        self._usual_side = 1.0 if room >= 0.0 else -1.0
 
     def pitch_rad(self, torso: np.ndarray) -> float:
-        """Trunk pitch, forward positive: q1 + q2 - q3 of the R1."""
+        """Trunk pitch, forward positive: q1 + q2 - q3 of the R1 and the R1 Lite."""
         return float(self._signs @ torso[:3])
 
     def height_m(self, torso: np.ndarray) -> float:
-        """Height of the waist in base_link."""
+        """Height of the waist, or of the hip if there is none, in base_link."""
         return float(self._hip(torso)[1] + self._trunk(self.pitch_rad(torso))[1])
 
     def solve(
@@ -76,10 +80,10 @@ class TorsoHeight:
     ) -> np.ndarray | None:
         """Torso at another height, its hip above the same place; None where it does not reach.
 
-        The knees stay bent to the side to which they are; straight ones bend forward.
+        The knees stay bent to the side to which they are; straight ones bend to the usual one.
 
         Args:
-            height_m: wanted height of the waist.
+            height_m: wanted height.
             torso: where the torso is.
             pitch_rad: wanted pitch of the trunk; None keeps it.
         """
@@ -95,7 +99,7 @@ class TorsoHeight:
         if bend is None or swing is None:
             return None
         # Knees forward: the shank leans before the line to the hip, and the thigh back from it.
-        side = -1.0 if self._bent_backward(torso) else 1.0
+        side = self._side(torso)
         shank_lean = math.atan2(forward, up) + side * swing
         thigh_lean = shank_lean - side * (math.pi - bend)
         turns = np.array([shank_lean - shank.lean, thigh_lean - thigh.lean, pitch])
@@ -128,7 +132,7 @@ class TorsoHeight:
 
         Args:
             torso: where it is commanded to be.
-            speed_m_s: of the waist, upward positive.
+            speed_m_s: upward positive.
             dt_s: time of the step.
             lower: (n,) further bounds of the joints [rad], e.g. near the measured ones.
             upper: (n,) likewise.
@@ -158,7 +162,7 @@ class TorsoHeight:
         return self._straighten(torso, low, high)
 
     def _straighten(self, torso: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """A step toward the forward bend from knees a little backward; else no step.
+        """A step toward the usual bend from knees a little on the wrong side; else no step.
 
         Both bends have the same trunk pitch, which is linear in the joints, so every posture on
         the straight line between them has it too.
@@ -200,12 +204,15 @@ class TorsoHeight:
         return place
 
     def _trunk(self, pitch_rad: float) -> np.ndarray:
-        """(2,) x, z from the hip to the waist in base_link [m]."""
+        """(2,) x, z from the hip to the waist in base_link [m]; zero where there is none."""
         return _ahead(self._segments[2], pitch_rad)
 
-    def _bent_backward(self, torso: np.ndarray) -> bool:
+    def _side(self, torso: np.ndarray) -> float:
+        """1 for knees that bend forward, -1 for backward."""
         rest = self._segments[1].lean - self._segments[0].lean
-        return bool(self._signs[1] * torso[1] + rest > STRAIGHT_RAD)
+        backward_rad = self._signs[1] * torso[1] + rest
+        wrong = self._usual_side * backward_rad > STRAIGHT_RAD
+        return -self._usual_side if wrong else self._usual_side
 
 
 def _ahead(segment: _Segment, turn_rad: float) -> np.ndarray:

@@ -15,7 +15,6 @@ import numpy as np
 
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.kinematics import Kinematics, joints_of
-from brs_hardware.teleop import TeleopConfig
 from brs_hardware.types import WholeBodyState
 from brs_sim.model import floor_to_base
 from brs_sim.operator.arm_ik import ArmIK
@@ -35,8 +34,6 @@ _SMALLEST_PUSH = 0.3  # a person cannot push a stick less and mean it
 _DRIVE_GAIN = 1.8  # [1/s]
 _ARRIVED_M, _ARRIVED_RAD = 0.012, 0.02
 _LEVEL_RAD = 0.02
-# Torso joint 1 moves with joint 2 in this ratio when a person squats with the buttons.
-_KNEE_RATIO = TeleopConfig.squat[0] / TeleopConfig.squat[1]
 _KNEE_LEAD_RAD = 0.05  # the knee moves on by about this after the button is let go
 _SETTLED_M = 0.004
 _CORRECTION_GAIN = 2.0  # [1/s], how fast the eye takes out what the arm lacks
@@ -109,7 +106,8 @@ class Hands:
         Args:
             knee_rad: torso joint 2; joint 1 follows it, and joint 3 leans the trunk forward.
         """
-        torso = np.array([knee_rad * _KNEE_RATIO, knee_rad, 0.0, 0.0])
+        squat = self.embodiment.torso.squat
+        torso = np.array([knee_rad * squat[0] / squat[1], knee_rad, 0.0, 0.0])
         torso[2] = torso[0] + torso[1] - LEAN_RAD
         pose = self._kinematics.pose(self._carrier, {"torso": torso})
         pose[2, 3] += self._floor_to_base
