@@ -6,6 +6,7 @@ python -m brs_cli.fault_flood --source policy --rate-hz 10000
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -24,12 +25,13 @@ BURST_S = 0.01
 
 
 def main() -> None:
-    """Publish from a line on the standard input on, until killed."""
+    """Publish from a line on the standard input on, until it or its parent is killed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--source", default="teleop", help="that the messages claim to be of")
     parser.add_argument("--rate-hz", type=float, default=10_000.0)
     parser.add_argument("--not-a-number", action="store_true", help="all numbers are NaN")
     options = parser.parse_args()
+    parent = os.getppid()
     rclpy.init()
     node = Node("flood")
     publisher = node.create_publisher(WholeBodyCommand, "teleop/command", COMMAND)
@@ -38,7 +40,7 @@ def main() -> None:
     sys.stdout.flush()
     sys.stdin.readline()
     due_s = time.monotonic()
-    while rclpy.ok():
+    while os.getppid() == parent:
         message.header.stamp = conversions.to_time(now_s(node))
         for _ in range(round(options.rate_hz * BURST_S)):
             publisher.publish(message)

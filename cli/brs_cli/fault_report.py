@@ -24,8 +24,9 @@ robot, or that keeps the base going later than 100 ms after the last good comman
   It is the time the stack needs to notice (100 ms for the leader, 250 ms for a Joy-Con, 80 ms
   for commands) and the braking of the base. Where nothing needs to stop: how much of the time the
   robot was not held.
-- **last command to zero**: by publication times, from the last good command of the selected source
-  to the base's zero; at most 100 ms.
+- **last command to zero**: from the publication of the last good command of the selected source to
+  the stamp of the base's zero; at most 100 ms. (A robot node that is kept from running for longer
+  than two of its beats says nothing of its rules; such stops are not in this column.)
 - **lost**: messages that the recorder, which counts sequence numbers, knows to have missed; apart
   from those of a flood, or of a network that loses them.
 """
@@ -63,11 +64,10 @@ def markdown(outcomes: Sequence[Outcome], unsafe: int, commands: int) -> str:
         still = f"-, follows {row.follows:.0%} of the time" if row.follows is not None else ""
         if row.still_s is not None:
             still = f"{row.still_s:.2f} s"
-        # A robot node that a busy computer kept from running says nothing of the rule.
         stop = f"{row.slowest_stop_ms:.0f} ms" if row.still_s is not None else "-"
         lost = "-" if row.lost is None else str(row.lost)
         if row.lost_by_fault:
-            lost += f", and {row.lost_by_fault:,} by the fault itself"
+            lost += f" (and {row.lost_by_fault:,} by the fault itself)"
         cells = (row.title, row.reaction, still, stop, f"{row.recovery_s:.1f} s", lost)
         lines.append(f"| {' | '.join(cells)} |")
     seen = f"\nThe monitor judged {commands:,} vendor commands and objected to {unsafe}.\n"

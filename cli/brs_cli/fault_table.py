@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brs_interfaces.msg import EpisodeState
-from brs_interfaces.srv import StopEpisode
+from brs_interfaces.srv import StartEpisode, StopEpisode
 
 from brs_cli.fault_flood import Flood
 from brs_cli.fault_rig import LEASE_S, NODES, PATIENCE_S, Rig
@@ -27,6 +27,8 @@ PACKET_LOSS = 0.3
 CLOCK_JUMP_S = 2.0
 # A fault that stops nothing is left in place for so long.
 LASTS_S = 3.0
+# What was recorded this long ago is on the disk.
+FLUSH_S = 2.0
 # Rest is rest once it has lasted.
 RESTS_S = 0.3
 
@@ -44,7 +46,7 @@ class Outcome:
     lost: int | None = None  # messages that the recorder missed; None where it was killed
     lost_by_fault: int = 0  # of others, which the fault itself consists of
     unsafe: int = 0  # commands that the monitor objects to
-    slowest_stop_ms: float = 0.0  # last good command to base at zero, by publication
+    slowest_stop_ms: float = 0.0  # last good command to the step that stops the base
     longest_pause_ms: float = 0.0  # for which the robot node was kept from running in a stop
     recovery_s: float | None = None  # from healing to driving on
     problem: str = ""
@@ -186,12 +188,14 @@ def go_through(rig: Rig, fault: Fault) -> Outcome:
     monitor = rig.watch.monitor
     before = monitor.counts.total()
     try:
-        fault.prepare()
         rig.wait_driving()
         _record(rig, fault.name)
-        rig.wait_driving()
-        monitor.slowest_stop_s = monitor.longest_pause_s = 0.0
         try:
+            fault.prepare()
+            if not fault.records:
+                rig.spin(FLUSH_S)
+            rig.wait_driving()
+            monitor.slowest_stop_s = monitor.longest_pause_s = 0.0
             _suffer(rig, fault, outcome)
         finally:
             fault.heal()
@@ -226,7 +230,8 @@ def _suffer(rig: Rig, fault: Fault, outcome: Outcome) -> None:
     outcome.seen = True
     if not fault.stops:
         follows = []
-        while time.time() < injected_s + LASTS_S:
+        end_s = time.time() + LASTS_S
+        while time.time() < end_s:
             rig.spin(0.02)
             follows.append(not rig.state["robot/safety"].holding)
         outcome.follows = round(sum(follows) / len(follows), 2)
@@ -254,7 +259,8 @@ def _record(rig: Rig, name: str) -> None:
     if state() != EpisodeState.IDLE:
         discard = StopEpisode.Request(action=StopEpisode.Request.DISCARD)
         rig.call(StopEpisode, "episode/stop", discard)
-    rig.start_episode(task=name, operator_name="soak")
+    start = StartEpisode.Request(task=name, operator_name="soak")
+    rig.call(StartEpisode, "episode/start", start, PATIENCE_S)
 
 
 def _save(rig: Rig, fault: Fault, outcome: Outcome) -> None:

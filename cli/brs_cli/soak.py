@@ -63,7 +63,7 @@ class Report:
         lines += [
             f"{row.name}: the recorder lost {row.lost} messages"
             for row in self.outcomes
-            if row.lost
+            if row.lost and not row.lost_by_fault  # it was the flood's, or the network's
         ]
         lines += [
             f"{name} grows by {growth.slope_mb_per_min:.2f} MB/min"

@@ -28,6 +28,7 @@ class MonitorConfig:
     start_error_rad: float = 0.15  # they then begin this near to where the joints are measured
     window_s: float = 0.05  # acceleration is the change of mean speed over windows this long
     stall_s: float = 0.05  # motion over longer steps is slowed down, which is no acceleration
+    tick_s: float = 0.02  # the robot node steps at least as often, if it may run
     unstamped_s: float = 0.03  # a command without a cause was stepped this early at most
     tolerance: float = 0.02  # share by which speed and acceleration may exceed their limit
     kept: int = 100  # breaches kept in words; all are counted
@@ -68,7 +69,7 @@ class SafetyMonitor:
         violations: the first breaches, in words.
         counts: rule -> how many breaches.
         commands: how many commands were judged.
-        slowest_stop_s: longest time from the last good command to the base's zero [s].
+        slowest_stop_s: longest time from the last good command to the step that stopped the base.
         longest_pause_s: longest time for which a busy computer kept the robot node from running
             before such a zero [s]; those stops are not in `slowest_stop_s`.
 
@@ -293,10 +294,10 @@ class SafetyMonitor:
         if moves or not np.isfinite(self._good_s):
             return
         pause_s = step.earliest_s - last.latest_s
-        if pause_s > self._config.unstamped_s:
+        if pause_s > self._config.tick_s:
             self.longest_pause_s = max(self.longest_pause_s, pause_s)
         else:
-            self.slowest_stop_s = max(self.slowest_stop_s, command.published_s - self._good_s)
+            self.slowest_stop_s = max(self.slowest_stop_s, step.earliest_s - self._good_s)
 
     def _check_publisher(self, command: Command) -> None:
         speaks = self._speaks.get(command.part)

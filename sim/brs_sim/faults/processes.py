@@ -18,8 +18,9 @@ Pid = Callable[[str], int]  # of the node's process
 
 # A process of its own takes memory, touches every page of it and gives it back, over and over.
 _HOG = """
-import mmap
-while True:
+import mmap, os
+parent = os.getppid()
+while os.getppid() == parent:
     with mmap.mmap(-1, {size}) as pages:
         for start in range(0, {size}, mmap.PAGESIZE):
             pages[start] = 1
