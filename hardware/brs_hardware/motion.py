@@ -8,6 +8,8 @@ import numpy as np
 
 from brs_hardware.errors import ConfigError
 
+_TOLERANCE_RAD = 1e-9
+
 
 class JointMotion:
     """Leads joints to targets that change all the time, within velocity, acceleration and jerk.
@@ -40,7 +42,7 @@ class JointMotion:
         self._plan = ruckig.Trajectory(count)
         self._input = ruckig.InputParameter(count)
         self._input.synchronization = ruckig.Synchronization.No
-        self._max_velocity = max_velocity
+        self._max_velocity, self._max_acceleration = max_velocity, max_acceleration
         self._input.max_acceleration = max_acceleration.tolist()
         self._input.max_jerk = max_jerk.tolist()
         self._at_rest = [0.0] * count
@@ -51,6 +53,7 @@ class JointMotion:
         self.position = position.astype(float)  # (n,)
         self.velocity = np.zeros_like(self.position)  # (n,)
         self.acceleration = np.zeros_like(self.position)  # (n,)
+        self._before, self._speed_before = self.position, self.velocity  # of the last step
 
     def toward(self, target: np.ndarray, dt_s: float, speed: float = 1.0) -> np.ndarray:
         """(n,) position after one step toward `target` (n,) at which the joints come to rest.
@@ -71,17 +74,36 @@ class JointMotion:
         self._input.max_velocity = self._max_velocity.tolist()
         return self._step(dt_s)
 
-    def restrict(self, position: np.ndarray, before: np.ndarray, dt_s: float) -> None:
-        """Take over `position` (n,), which a later rule chose; `before` (n,) is the step's start.
+    def restrict(self, position: np.ndarray, dt_s: float) -> None:
+        """Take over `position` (n,), which a later rule chose for the last step of `dt_s`.
 
-        Joints that keep what was planned keep their acceleration too.
+        Joints that keep what was planned keep their speed and acceleration too.
         """
         changed = position != self.position
-        self.velocity = np.where(changed, (position - before) / dt_s, self.velocity)
-        self.acceleration = np.where(changed, 0.0, self.acceleration)
+        velocity = (position - self._before) / dt_s
+        gained = np.clip(
+            (velocity - self._speed_before) / dt_s, -self._max_acceleration, self._max_acceleration
+        )
+        self.velocity = np.where(changed, velocity, self.velocity)
+        self.acceleration = np.where(changed, gained, self.acceleration)
         self.position = position.copy()
 
+    def stay_within(self, lower: np.ndarray, upper: np.ndarray, dt_s: float) -> None:
+        """Brake joints as hard as they can whose last step could not be stopped within limits.
+
+        A plan ends within its limits, but one that begins where a later rule broke off another
+        one may need more jerk than it is allowed: the limit of position goes first.
+        """
+        room = self.velocity * np.abs(self.velocity) / (2.0 * self._max_acceleration)
+        rest = self.position + room
+        late = (rest > upper + _TOLERANCE_RAD) | (rest < lower - _TOLERANCE_RAD)
+        if np.any(late):
+            shed = np.maximum(np.abs(self._speed_before) - self._max_acceleration * dt_s, 0.0)
+            braked = self._before + np.sign(self._speed_before) * shed * dt_s
+            self.restrict(np.where(late, braked, self.position), dt_s)
+
     def _step(self, dt_s: float) -> np.ndarray:
+        self._before, self._speed_before = self.position, self.velocity
         plan = self._input
         plan.current_position = self.position.tolist()
         plan.current_velocity = self.velocity.tolist()
@@ -96,48 +118,6 @@ class JointMotion:
         self.velocity = np.array(velocity)
         self.acceleration = np.array(acceleration)
         return self.position
-
-
-def limit_motion(
-    position: np.ndarray,
-    velocity: np.ndarray,
-    target: np.ndarray,
-    max_velocity: np.ndarray,
-    max_acceleration: np.ndarray,
-    dt_s: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """One step toward a target without breaking velocity or acceleration limits.
-
-    The speed is kept at what can still be shed, at the joint's acceleration and in whole steps
-    of `dt_s`, before the target is passed; so a joint that heads for its limit stops there.
-
-    Args:
-        position, velocity: (n,) where the commanded joint is and how fast it moves.
-        target: (n,) where it shall go.
-        max_velocity, max_acceleration: (n,) limits, positive.
-        dt_s: time since the last step [s], positive.
-
-    Returns:
-        (n,) next position and (n,) velocity that leads there.
-    """
-    error = target - position
-    change = max_acceleration * dt_s
-    # Braking in whole steps covers (v + (v-change) + ... ) * dt, with k steps before the last;
-    # solved for the largest v that still ends on the target.
-    reach = np.abs(error) / (change * dt_s)
-    steps = np.floor(0.5 * (np.sqrt(1.0 + 8.0 * reach) - 1.0))
-    stoppable = change * (reach / (steps + 1.0) + 0.5 * steps)
-    speed = np.minimum(np.minimum(stoppable, max_velocity), np.abs(error) / dt_s)
-    wanted = np.sign(error) * speed
-    new_velocity = np.clip(wanted, velocity - change, velocity + change)
-    return position + new_velocity * dt_s, new_velocity
-
-
-def stopping_point(
-    position: np.ndarray, velocity: np.ndarray, max_acceleration: np.ndarray
-) -> np.ndarray:
-    """(n,) where joints come to rest when they brake at their acceleration limit from now."""
-    return position + np.sign(velocity) * velocity**2 / (2.0 * max_acceleration)
 
 
 def limit_change(

@@ -13,9 +13,9 @@ class WholeBodyCommand:
 
     stamp_s: float  # capture time of what caused it [s, ROS clock]
     base_velocity: np.ndarray  # (3,) vx, vy [m/s], wz [rad/s] in base_link
-    torso: np.ndarray  # (4,) [rad]
-    left_arm: np.ndarray  # (6,) [rad]
-    right_arm: np.ndarray  # (6,) [rad]
+    torso: np.ndarray  # (n,) [rad]
+    left_arm: np.ndarray  # (n,) [rad]
+    right_arm: np.ndarray  # (n,) [rad]
     left_gripper: float  # 0 open .. 1 closed
     right_gripper: float  # 0 open .. 1 closed
     source: str = "teleop"
@@ -49,8 +49,8 @@ class LeaderSample:
     """Both JoyLo arms at one moment, in the robot's joint convention."""
 
     stamp_s: float
-    left_arm: np.ndarray  # (6,) [rad]
-    right_arm: np.ndarray  # (6,) [rad]
+    left_arm: np.ndarray  # (n,) [rad]
+    right_arm: np.ndarray  # (n,) [rad]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from limiter import limit_motion
 from scipy.optimize import lsq_linear
 from scipy.spatial.transform import Rotation
 
@@ -17,15 +18,13 @@ from brs_hardware.collision import (
     CollisionGuard,
     GuardEvent,
     KeepOut,
-    measure_guard_ms,
 )
 from brs_hardware.collision_config import Shape, load_collision_config
 from brs_hardware.collision_model import CollisionModel, adjacent_links
 from brs_hardware.description import describe
-from brs_hardware.embodiment import Embodiment
+from brs_hardware.embodiment import Embodiment, load_embodiment
 from brs_hardware.errors import ConfigError
 from brs_hardware.kinematics import Kinematics
-from brs_hardware.motion import limit_motion
 
 pytest.importorskip("mujoco")
 
@@ -427,9 +426,17 @@ def test_named_poses_are_reached_without_a_stop(
     assert not any(event.braked for event in events)
 
 
-def test_figures_of_the_bench_are_times(robot: Embodiment) -> None:
-    median_ms, late_ms = measure_guard_ms(robot, count=5)
-    assert 0.0 < median_ms <= late_ms
+def test_folded_links_that_want_apart_in_opposite_ways_come_free() -> None:
+    """The R1 Lite at zero: several pairs too near at once, whose wishes contradict each other."""
+    robot = load_embodiment("r1_lite")
+    guard = CollisionGuard(robot)
+    folded = {name: np.zeros_like(robot.group(name).lower) for name in robot.GROUPS}
+    assert guard.clearance(folded).distance_m < guard.config.stop_distance_m
+    ready = {name: np.array(values) for name, values in robot.poses["ready"].items()}
+    path, _ = drive(robot, guard, folded, [ready], seconds=4.0)
+    assert guard.clearance(path[-1]).distance_m >= guard.config.stop_distance_m
+    moved = max(np.max(np.abs(path[-1][name] - folded[name])) for name in robot.GROUPS)
+    assert moved > 0.3
 
 
 # -- configuration --------------------------------------------------------------------------

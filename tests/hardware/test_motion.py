@@ -71,10 +71,31 @@ def test_what_a_later_rule_chose_is_where_it_goes_on_from() -> None:
         motion.toward(target, 0.01)
     held = np.array([before[0], motion.position[1]])
     velocity = motion.velocity[1]
-    motion.restrict(held, before, 0.01)
-    assert motion.velocity[0] == 0.0 and motion.acceleration[0] == 0.0
+    motion.restrict(held, 0.01)
+    assert motion.velocity[0] == 0.0 and motion.acceleration[0] < 0.0
     assert motion.velocity[1] == velocity
     assert motion.toward(target, 0.01)[0] - held[0] < 0.01 * ACCELERATION[0] * 0.01
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_limits_of_position_and_acceleration_hold_whatever_rules_interfere(
+    data: st.DataObject,
+) -> None:
+    """A rule that brakes hard or stops a plan leaves a state from which no plan stops in time."""
+    motion, lower, upper, dt_s = joint(), np.array([-1.0]), np.array([1.0]), 0.01
+    for _ in range(data.draw(st.integers(1, 8))):
+        target = np.array([data.draw(st.sampled_from([-1.0, -0.3, 0.4, 1.0]))])
+        interfere = data.draw(st.sets(st.integers(0, 40), max_size=8))
+        for i in range(40):
+            before, speed = motion.position, motion.velocity
+            motion.toward(target, dt_s)
+            motion.stay_within(lower, upper, dt_s)
+            if i in interfere:
+                shed = np.maximum(np.abs(speed) - ACCELERATION * dt_s, 0.0)
+                motion.restrict(before + np.sign(speed) * shed * dt_s, dt_s)
+            assert abs(motion.position[0]) <= 1.0 + 1e-6
+            assert abs(motion.velocity[0] - speed[0]) <= ACCELERATION[0] * dt_s + 1e-6
 
 
 def test_base_velocity_changes_at_its_acceleration() -> None:

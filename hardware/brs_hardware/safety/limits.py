@@ -97,16 +97,18 @@ class CommandedMotion:
                 f"{joint} asked {beyond[worst]:.2f} rad beyond its limit; stopped there",
             )
         self._joints.toward(inside, dt_s, speed)
+        self._joints.stay_within(self._lower, self._upper, dt_s)
         return event
 
     def brake(self, dt_s: float) -> None:
         """Bring the joints to rest by one step; the base stands at once."""
         self.base_velocity = np.zeros(3)
         self._joints.brake(dt_s)
+        self._joints.stay_within(self._lower, self._upper, dt_s)
 
-    def restrict(self, position: np.ndarray, before: np.ndarray, dt_s: float) -> None:
-        """Take (n,) joints that a later rule chose in place of the step from `before`."""
-        self._joints.restrict(np.clip(position, self._lower, self._upper), before, dt_s)
+    def restrict(self, position: np.ndarray, dt_s: float) -> None:
+        """Take (n,) joints that a later rule chose in place of the last step."""
+        self._joints.restrict(position, dt_s)
 
     def drive(
         self, wanted: np.ndarray, scale: float, max_acceleration: np.ndarray, dt_s: float

@@ -308,7 +308,7 @@ class SafetySupervisor:
                 base_pose,
             )
             if why:
-                motion.restrict(motion.row(allowed), before, dt_s)
+                motion.restrict(motion.row(allowed), dt_s)
                 events += why
         return events
 
