@@ -156,14 +156,23 @@ class Stability:
         drives slower by the root of that. Turning must not swing a tool faster than
         `max_turning_speed_m_s`.
         """
-        centre = self.centre_of_mass(joints, payloads_kg)
-        room, height = self._room(centre)
+        return self.base_limits(joints, payloads_kg)[0]
+
+    def base_limits(
+        self, joints: Mapping[str, np.ndarray], payloads_kg: Mapping[str, float] | None = None
+    ) -> tuple[float, np.ndarray]:
+        """`base_speed_scale`, and (2,) the greatest acceleration [m/s^2] along x and along y.
+
+        The acceleration leaves `min_margin_m` both forward and backward (left and right).
+        """
+        room, height = self._room(self.centre_of_mass(joints, payloads_kg))
         spare = np.maximum(room - self.config.min_margin_m, 0.0)
-        used = np.abs(self._inward) @ self.config.stop_deceleration * height / GRAVITY_M_S2
-        stopping = np.sqrt(np.min(spare / used))
+        pull = np.abs(self._inward) * height / GRAVITY_M_S2  # [m] a [m/s^2], by edge and axis
+        stopping = np.sqrt(np.min(spare / (pull @ self.config.stop_deceleration)))
         reach = max(np.hypot(*self._data.xpos[self._link(t)][:2]) for t in self.config.tools)
         swing = float(self._base.max_velocity[2]) * max(reach, 1e-9)
-        return float(min(1.0, stopping, self.config.max_turning_speed_m_s / swing))
+        scale = float(min(1.0, stopping, self.config.max_turning_speed_m_s / swing))
+        return scale, np.min(spare[:, None] / np.maximum(pull, 1e-9), axis=0)
 
     def _room(self, centre: np.ndarray) -> tuple[np.ndarray, float]:
         """Distances (edges,) of the centre of mass inside the edges, and its height [m]."""

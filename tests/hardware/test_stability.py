@@ -148,3 +148,15 @@ def test_wrong_wheels_and_links_are_named(robot: Embodiment, balance: Stability)
         Stability(dataclasses.replace(robot, base=base))
     with pytest.raises(ConfigError, match="left_tcp"):
         balance.centre_of_mass({}, {"left_tpc": 1.0})
+
+
+def test_limits_of_the_base_are_those_of_each_way_it_may_drive(
+    robot: Embodiment, balance: Stability
+) -> None:
+    for joints in (robot.poses["ready"], STRETCHED):
+        scale, most = balance.base_limits(joints)
+        assert scale == balance.base_speed_scale(joints)
+        for axis in range(2):
+            ways = [sign * np.eye(2)[axis] for sign in (1.0, -1.0)]
+            expected = min(balance.max_acceleration(joints, tuple(way)) for way in ways)
+            assert most[axis] == pytest.approx(expected)

@@ -17,6 +17,10 @@ from brs_hardware.stability import Stability
 # How far ahead the base's way is looked at: what a stop takes, and a bit more.
 _LOOK_AHEAD_S = 0.6
 _NEARER_M = 1e-4  # a change of distance less than this is none
+# Balance is not asked anew for a posture this near to the one it was asked for last: each joint
+# moves the centre of mass by less than the tall robot's height times that.
+_ALIKE_RAD = 0.01
+_WELL_BALANCED_M = 0.05  # more room than postures so alike can differ by
 
 Posture = dict[str, np.ndarray]
 Events = tuple[SafetyEvent, ...]
@@ -50,6 +54,7 @@ class BalanceRule:
 
     def __init__(self, embodiment: Embodiment, stability: Stability) -> None:
         self._embodiment, self._stability = embodiment, stability
+        self._balanced: Posture = {}  # where there was ample room last
 
     def limit(
         self,
@@ -65,8 +70,11 @@ class BalanceRule:
         for name, goal in wanted.items():
             speed = (goal - position[name]) / dt_s
             rest[name] = goal + np.sign(speed) * speed**2 / (2.0 * slowest[name])
+        if _alike(rest, self._balanced):
+            return wanted, ()
         ends = self._stability.margin(rest)
         least_m = self._stability.config.min_margin_m
+        self._balanced = rest if ends.margin_m > least_m + _WELL_BALANCED_M else {}
         if ends.margin_m >= least_m or ends.margin_m >= self._stability.margin(position).margin_m:
             return wanted, ()
         braked = {}
@@ -94,6 +102,8 @@ class BaseRule:
     ) -> None:
         self._stability = stability
         self._max_acceleration = embodiment.base.max_acceleration
+        self._posture: Posture = {}  # for which the following was found
+        self._allowed = (1.0, self._max_acceleration)
         self._max_velocity = embodiment.base.max_velocity
         fixed = tuple(box for box in keep_outs if box.frame == "odom")
         self._way: CollisionGuard | None = None
@@ -106,11 +116,12 @@ class BaseRule:
         self, joints: Mapping[str, np.ndarray], base_pose: np.ndarray, wanted: np.ndarray
     ) -> BaseLimits:
         """See `BaseGuard`."""
-        scale = self._stability.base_speed_scale(joints)
-        fastest = self._max_acceleration.copy()
-        for axis, ways in enumerate((((1, 0), (-1, 0)), ((0, 1), (0, -1)))):
-            stable = min(self._stability.max_acceleration(joints, way) for way in ways)
-            fastest[axis] = min(fastest[axis], stable)
+        if not _alike(joints, self._posture):
+            scale, fastest = self._stability.base_limits(joints)
+            fastest = np.minimum(self._max_acceleration, [*fastest, np.inf])
+            self._posture = {name: values.copy() for name, values in joints.items()}
+            self._allowed = (scale, fastest)
+        scale, fastest = self._allowed
         event = self._blocked(joints, base_pose, scale * wanted) if self._way else None
         return BaseLimits(0.0 if event else scale, fastest, event)
 
@@ -128,6 +139,12 @@ class BaseRule:
             return None
         message = f"driving on would bring {ahead.first} into {ahead.second}; drive another way"
         return SafetyEvent("keep_out", Severity.LIMITED, "base", message)
+
+
+def _alike(posture: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> bool:
+    return bool(other) and all(
+        np.abs(values - other[name]).max() < _ALIKE_RAD for name, values in posture.items()
+    )
 
 
 def _driven(pose: np.ndarray, velocity: np.ndarray, duration_s: float) -> np.ndarray:
