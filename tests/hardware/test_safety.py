@@ -292,6 +292,19 @@ def test_a_clock_set_back_stops_the_base(bench: Bench) -> None:
     assert not bench.run(0.3, **DRIVE).holding
 
 
+def test_a_clock_set_ahead_makes_nothing_jump(bench: Bench) -> None:
+    """The time that seems to have passed must not let base or joints catch up with a target."""
+    arm = bench.state.left_arm.position + 0.5
+    before = bench.run(0.05, left_arm=arm, **DRIVE).command
+    bench.now_s += 30.0
+    after = bench.run(STEP_S, left_arm=arm, **DRIVE).command
+    assert before and after
+    change = bench.robot.base.max_acceleration * STEP_S
+    assert np.all(np.abs(after.base_velocity - before.base_velocity) <= change + 1e-9)
+    speed = bench.robot.left_arm.max_velocity * STEP_S
+    assert np.all(np.abs(after.left_arm - before.left_arm) <= speed)
+
+
 def test_frozen_feedback_is_seen_after_the_clock_was_set_back(bench: Bench) -> None:
     bench.run(0.5, **DRIVE)
     bench.now_s -= 20.0

@@ -82,8 +82,9 @@ class ClockWatch:
     """Step lengths from a clock that may be set at any time.
 
     Args:
-        nominal_s: length taken for a step over which the clock was set back.
-        longest_s: a longer step (a stalled process) counts as this long, so that nothing jumps.
+        nominal_s: length taken for a step over which the clock was set back, or that is longer
+            than `longest_s`: a stalled process, or a clock set ahead. Nothing may jump for that.
+        longest_s: the longest step that is believed.
         settle_s: how long a set-back clock is told of.
     """
 
@@ -99,16 +100,14 @@ class ClockWatch:
 
     def step(self, now_s: float) -> tuple[float, bool]:
         """Length of the step that ends now, never negative, and whether the clock was set back."""
-        passed_s = now_s - self._last_s
-        self._last_s = now_s
+        passed_s, self._last_s = now_s - self._last_s, now_s
         back = passed_s < 0.0
+        step_s = passed_s if 0.0 <= passed_s <= self._longest_s else self._nominal_s
+        self._unsettled_s = max(0.0, self._unsettled_s - step_s)
         if back:
             self._message = f"the clock was set back by {-passed_s:.2f} s; holding still"
             self._unsettled_s = self._settle_s
-            passed_s = self._nominal_s
-        passed_s = min(passed_s, self._longest_s)
-        self._unsettled_s = max(0.0, self._unsettled_s - passed_s) if not back else self._settle_s
-        return passed_s, back
+        return step_s, back
 
     def event(self) -> SafetyEvent | None:
         """An event until the clock has settled."""

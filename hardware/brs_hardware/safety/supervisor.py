@@ -28,7 +28,6 @@ from brs_hardware.safety.verdict import (
 from brs_hardware.types import WholeBodyCommand, WholeBodyState
 
 NOMINAL_STEP_S = 0.01
-# A step longer than this (a stalled process) counts as this long, so that motion cannot jump.
 LONGEST_STEP_S = 0.05
 
 
