@@ -173,6 +173,7 @@ def generate_launch_description():
                 "recorder",
                 {"folder": typed(LaunchConfiguration("episodes"), str), "task": task},
                 condition=IfCondition(LaunchConfiguration("record")),
+                **RESPAWN,
             ),
         ]
     )

@@ -374,7 +374,8 @@ def test_replay_starts_what_its_arguments_ask_for(prefix: Path) -> None:
 def test_sim_takes_numbers_and_its_robot_is_required(prefix: Path) -> None:
     nodes = nodes_of("sim", seed="4", realtime_factor="2", use_sim_time="true")
     assert nodes["/r1_sim"] == {
-        "robot": "r1", "task": "shelves", "seed": 4, "realtime_factor": 2.0, "use_sim_time": True,
+        "robot": "r1", "task": "shelves", "seed": 4, "realtime_factor": 2.0, "camera_hz": 15.0,
+        "use_sim_time": True,
     }  # fmt: skip
 
 
@@ -383,4 +384,4 @@ def test_control_nodes_respawn_and_the_others_do_not(prefix: Path) -> None:
         find_launch_file("teleop"), sim="true", leader="emulated", record="true"
     ).processes
     respawning = {spec.label: spec.respawn_delay_s for spec in found if spec.respawn}
-    assert respawning == {"joylo": 1.0, "teleop": 1.0, "robot": 1.0}
+    assert respawning == {"joylo": 1.0, "teleop": 1.0, "robot": 1.0, "recorder": 1.0}

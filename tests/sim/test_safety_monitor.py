@@ -205,6 +205,22 @@ def test_a_base_without_good_commands_stands_within_the_bound(goes_on: str) -> N
     assert bad.rules() == {"base_late"}
 
 
+def test_a_source_that_starts_anew_may_be_heard_late_but_not_never() -> None:
+    def run(seconds: float) -> Stream:
+        stream = Stream()
+        stream.source()
+        stream.send("base", [0.0, 0.0, 0.0])
+        stream.now_s += 2.0  # the source is killed and comes back
+        end_s = stream.now_s + seconds
+        while stream.now_s < end_s:
+            stream.send("base", [0.01, 0.0, 0.0])
+            stream.now_s += PERIOD_S
+        return stream
+
+    assert not run(0.9).rules()
+    assert run(1.2).rules() == {"base_late"}
+
+
 def test_grippers_keep_to_stroke_and_speed() -> None:
     stream = Stream()
     for stroke_mm in (90.0, 89.0, 100.0):

@@ -72,7 +72,8 @@ def start(ros: Harness, names: list[str]) -> None:
     parameters: dict[str, dict[str, object]] = {
         "r1_sim": {"camera_hz": 0.0},
         "camera": {"cameras": "simulated"},
-        "joylo": {"leader": "joylo_emulated"},
+        # A leader that mirrors listens to the robot, too.
+        "joylo": {"leader": "joylo_emulated", "mirror": True},
         "recorder": {"folder": str(ros.folder / "episodes")},
         "replay": {"bag": str(bag_of(ros.folder)), "start_tolerance_rad": 10.0},
     }

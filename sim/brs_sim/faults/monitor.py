@@ -22,6 +22,11 @@ class MonitorConfig:
     """What counts as a breach."""
 
     still_within_s: float = 0.1  # base at zero after the last good command of its source
+    # A source that starts again, in a new process, may be heard by the robot node before it is
+    # heard here: DDS finds each reader by itself. So a base that had stood may begin to move
+    # this long after the last good command without the next one being known, for this long.
+    silence_s: float = 0.5
+    discovery_s: float = 1.0
     future_stamp_s: float = 0.05  # source commands stamped further ahead are not good
     settle_s: float = 0.5  # joints may brake for so long after the robot left the armed mode
     restart_s: float = 0.25  # after a pause this long, commands begin anew
@@ -88,6 +93,7 @@ class SafetyMonitor:
         self._mode_since_s = -np.inf
         self._source = ""
         self._good_s = -np.inf  # publication of the newest good command of the source
+        self._began_s = -np.inf  # when the base began to move
         self._measured: dict[str, np.ndarray] = {}
         self._steps: dict[str, deque[_Step]] = {part: deque() for part in Embodiment.PARTS}
         self._may_restart: set[str] = set()
@@ -271,6 +277,8 @@ class SafetyMonitor:
         moves, moved = bool(np.any(velocity)), bool(np.any(last))
         if moves and self._armed is False and command.published_s > self._mode_since_s:
             self._breach(command, "moves_unarmed", f"base {np.round(velocity, 3).tolist()}")
+        if moves and not moved:
+            self._began_s = command.published_s
         if moves and steps:
             elapsed_s = step.latest_s - steps[-1].earliest_s
             allowed = base.max_acceleration * (1.0 + self._config.tolerance) * elapsed_s
@@ -288,7 +296,9 @@ class SafetyMonitor:
         The robot node steps again only after it has published, so a step surely came too late if
         the one before it was published too late.
         """
-        if moves and last.latest_s - self._good_s > self._config.still_within_s:
+        anew = self._began_s > self._good_s + self._config.silence_s
+        unheard = anew and last.latest_s < self._began_s + self._config.discovery_s
+        if moves and not unheard and last.latest_s - self._good_s > self._config.still_within_s:
             late_ms = 1e3 * (last.latest_s - self._good_s)
             self._breach(command, "base_late", f"moves {late_ms:.0f} ms after a good command")
         if moves or not np.isfinite(self._good_s):
