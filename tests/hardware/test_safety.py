@@ -132,6 +132,20 @@ def test_garbage_holds_the_robot_where_it_is(bench: Bench, changes: dict[str, ob
     np.testing.assert_allclose(verdict.command.left_arm, before.left_arm)  # type: ignore[union-attr]
 
 
+def test_good_commands_among_garbage_are_not_followed(bench: Bench) -> None:
+    bench.run(0.5, **DRIVE)
+    for _ in range(20):
+        bench.run(STEP_S, base_velocity=np.full(3, np.nan))
+        # The garbage of this step is overwritten before the supervisor looks.
+        bench.supervisor.offer(
+            bench.now_s, command_like(bench.state, bench.now_s, torso=np.full(4, np.nan))
+        )
+        verdict = bench.run(STEP_S, **DRIVE)
+        assert verdict.holding and "not_a_number" in rules(verdict)
+        np.testing.assert_array_equal(verdict.command.base_velocity, 0)  # type: ignore[union-attr]
+    assert not bench.run(0.6, **DRIVE).holding
+
+
 def test_out_of_range_stops_at_the_limit_and_says_so(bench: Bench) -> None:
     group = bench.robot.left_arm
     verdict = bench.run(3.0, left_arm=group.upper + 1.0)

@@ -101,6 +101,8 @@ class SafetySupervisor:
         self._unled_s = 0.0  # how long no command has been acceptable
         self._command: WholeBodyCommand | None = None
         self._received_s = -np.inf
+        self._distrust: SafetyEvent | None = None  # what was wrong with a command of the source
+        self._distrust_s = 0.0  # how long it is not followed for that
         self._taken_from = ""  # the source that a person took over from
         self._other: WholeBodyCommand | None = None  # newest command of that source
         self._led_in_s = np.inf  # how long the selected source has led
@@ -152,7 +154,7 @@ class SafetySupervisor:
             return f"unknown source '{source}'; one of {', '.join(SOURCES)}"
         if source != self.source:
             self.source, self._command, self._taken_from = source, None, ""
-            self._led_in_s = 0.0
+            self._led_in_s = self._distrust_s = 0.0
         return ""
 
     def hand_back(self, now_s: float) -> str:
@@ -168,16 +170,22 @@ class SafetySupervisor:
 
     def offer(self, now_s: float, command: WholeBodyCommand) -> bool:
         """Take a command if its source is selected, or may take over. Returns whether it was."""
-        if command.source != self.source:
-            if command.source == self._taken_from:
-                self._other = command
-            if command.source != "teleop" or not self.config.takeover:
-                return False
-            if malformed(command, self.embodiment) or untimely(command, now_s, now_s, self.config):
-                return False
-            taken_from = self.source
-            self.select_source("teleop")
-            self._taken_from = taken_from
+        bad = malformed(command, self.embodiment)
+        if command.source == self.source:
+            if bad:
+                # Good ones in between do not make a broken source whole.
+                self._distrust, self._distrust_s = bad, self.config.distrust_s
+            self._command, self._received_s = command, now_s
+            return True
+        if command.source == self._taken_from:
+            self._other = command
+        if command.source != "teleop" or not self.config.takeover:
+            return False
+        if bad or untimely(command, now_s, now_s, self.config):
+            return False
+        taken_from = self.source
+        self.select_source("teleop")
+        self._taken_from = taken_from
         self._command, self._received_s = command, now_s
         return True
 
@@ -202,6 +210,7 @@ class SafetySupervisor:
         if self.mode is Mode.ESTOP:
             events.append(held("estop", f"e-stop latched: {self.estop_reason}"))
         events += filter(None, [self._clock.event(), self._feedback.check(now_s, state)])
+        self._distrust_s = max(0.0, self._distrust_s - dt_s)
         target, refused = self._acceptable(now_s)
         if not self._commanding:
             return SafetyVerdict(None, True, tuple(events))
@@ -227,9 +236,9 @@ class SafetySupervisor:
                 return None, None
             waiting = f"waiting for commands from {self.source}"
             return None, SafetyEvent("no_command", Severity.INFO, "", waiting)
-        refused = untimely(command, self._received_s, now_s, self.config) or malformed(
-            command, self.embodiment
-        )
+        refused = untimely(command, self._received_s, now_s, self.config)
+        if self._distrust_s > 0.0:
+            refused = self._distrust
         return (None, refused) if refused else (command, None)
 
     def _contacts(self, dt_s: float, state: WholeBodyState | None) -> list[SafetyEvent]:

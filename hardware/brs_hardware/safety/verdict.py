@@ -51,6 +51,7 @@ class SafetyConfig:
 
     command_timeout_s: float = 0.08  # base must stand within 100 ms of the last good command
     future_stamp_s: float = 0.05  # stamps further ahead than this come from another clock
+    distrust_s: float = 0.5  # a source that sent a malformed command is not followed for so long
     clock_settle_s: float = 0.5  # stillness after the clock was set back
     # A joint that lags its command by more than `tracking_limit_rad`, plus `tracking_lag_s` of
     # its speed, for `contact_time_s` has met something. So has one that pushes with more than

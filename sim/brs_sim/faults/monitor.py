@@ -301,7 +301,7 @@ class SafetyMonitor:
         if moves and not unheard and last.latest_s - self._good_s > self._config.still_within_s:
             late_ms = 1e3 * (last.latest_s - self._good_s)
             self._breach(command, "base_late", f"moves {late_ms:.0f} ms after a good command")
-        if moves or not np.isfinite(self._good_s):
+        if moves or anew or not np.isfinite(self._good_s):
             return
         pause_s = step.earliest_s - last.latest_s
         if pause_s > self._config.tick_s:

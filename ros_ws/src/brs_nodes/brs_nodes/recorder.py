@@ -50,6 +50,8 @@ TOPICS = (
 )
 CAMERA_STREAMS = ("color/image_raw", "depth/image_raw", "camera_info")
 TAKE_HZ = 50.0
+# Of one topic at a time: a topic that comes faster than 3 kHz loses messages, the others do not.
+TAKE_AT_MOST = 60
 # Reader histories: a second and more of what a busy machine may leave waiting.
 DEPTH, DEPTH_OF_BIG = 500, 30
 BIG = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/PointCloud2")
@@ -115,7 +117,7 @@ class RecorderNode(Node):
         self.create_subscription(SafetyState, "robot/safety", self._on_safety, LATCHED)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # goes on while simulated time stands
         self.create_timer(0.5, self._look, clock=steady)
-        self.create_timer(1.0 / TAKE_HZ, self._take, clock=steady)
+        self.create_timer(1.0 / TAKE_HZ, lambda: self._take(TAKE_AT_MOST), clock=steady)
         self.diagnostics = Diagnostics(self, self._summary)
         self._look()
         if self.parameters.auto_start:
@@ -190,12 +192,14 @@ class RecorderNode(Node):
             self.get_logger().warning(f"recorded without its definition: {error}")
             return ""
 
-    def _take(self) -> None:
-        """Move all that has arrived to the session."""
+    def _take(self, at_most: int) -> None:
+        """Move what has arrived to the session, so many messages of a topic."""
         for name, tap in self._taps.items():
             topic, latched = self._topics[name], self._latching[name]
             with tap.handle:
-                while taken := tap.handle.take_message(tap.msg_type, True):
+                for _ in range(at_most):
+                    if not (taken := tap.handle.take_message(tap.msg_type, True)):
+                        break
                     self._receive(topic, latched, *taken)
 
     def _receive(self, topic: Topic, latched: bool, data: bytes, info: dict[str, Any]) -> None:
@@ -248,7 +252,7 @@ class RecorderNode(Node):
         self, request: StopEpisode.Request, response: StopEpisode.Response
     ) -> StopEpisode.Response:
         def stop() -> str:
-            self._take()
+            self._take(DEPTH)
             if request.action == StopEpisode.Request.SAVE:
                 path, verb = self.session.save(request.task_success, self._now_ns()), "saved"
             elif request.action == StopEpisode.Request.DISCARD:
@@ -277,7 +281,7 @@ class RecorderNode(Node):
             elif button == "x":
                 self._attempt(lambda: f"discarded {self.session.discard(self._now_ns())}")
             elif self.session.recording:
-                self._take()
+                self._take(DEPTH)
                 self._attempt(lambda: f"stopped {self.session.stop(self._now_ns())}")
             else:
                 self._attempt(lambda: f"recording {self._start()}")
@@ -328,7 +332,7 @@ class RecorderNode(Node):
     def close(self) -> None:
         """Keep what is being recorded, marked as interrupted."""
         try:
-            self._take()
+            self._take(DEPTH)
             path = self.session.shutdown(self._now_ns())
             if path is not None:
                 self.get_logger().warning(f"interrupted; kept {path}")
