@@ -82,9 +82,9 @@ class ClockWatch:
     """Step lengths from a clock that may be set at any time.
 
     Args:
-        nominal_s: length taken for a step over which the clock was set back, or that is longer
-            than `longest_s`: a stalled process, or a clock set ahead. Nothing may jump for that.
-        longest_s: the longest step that is believed.
+        nominal_s: length taken for a step over which the clock was set back.
+        longest_s: a longer step (a stalled process, a clock set ahead, a coarse simulated clock)
+            counts as this long, so that nothing jumps.
         settle_s: how long a set-back clock is told of.
     """
 
@@ -102,7 +102,7 @@ class ClockWatch:
         """Length of the step that ends now, never negative, and whether the clock was set back."""
         passed_s, self._last_s = now_s - self._last_s, now_s
         back = passed_s < 0.0
-        step_s = passed_s if 0.0 <= passed_s <= self._longest_s else self._nominal_s
+        step_s = self._nominal_s if passed_s < 0.0 else min(passed_s, self._longest_s)
         self._unsettled_s = max(0.0, self._unsettled_s - step_s)
         if back:
             self._message = f"the clock was set back by {-passed_s:.2f} s; holding still"
