@@ -294,10 +294,11 @@ class SafetySupervisor:
         return events
 
     def _lead_in(self, dt_s: float) -> float:
-        """Share of the joint speed that a source without a person may use when it begins."""
+        """Share of the joint speed that a policy may use when it begins."""
         config = self.config
         self._led_in_s += dt_s
-        if self.source == "teleop" or self._led_in_s >= config.lead_in_s:
+        # A replay checks by itself that it starts where the robot is.
+        if self.source != "policy" or self._led_in_s >= config.lead_in_s:
             return 1.0
         passed = self._led_in_s / config.lead_in_s
         return config.lead_in_share + (1.0 - config.lead_in_share) * passed

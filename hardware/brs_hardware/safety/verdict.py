@@ -66,7 +66,7 @@ class SafetyConfig:
     base_still_m_s: float = 0.15
     base_still_rad_s: float = 0.25
     base_obeys_s: float = 1.0
-    # Policies and replays begin with this share of the joint speed, and have all of it later.
+    # Policies begin with this share of the joint speed, and have all of it later.
     lead_in_share: float = 0.1
     lead_in_s: float = 1.0
     # Teleoperation commands take over from any other source at once.
