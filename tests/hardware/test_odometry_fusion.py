@@ -153,6 +153,23 @@ def test_what_was_seen_a_moment_ago_is_compared_with_that_moment() -> None:
     assert fused.estimate().pose[0] == pytest.approx(0.5, abs=0.003)
 
 
+def test_a_keyframe_that_came_too_late_is_stood_in_for_by_the_next_pose_seen_from_it() -> None:
+    """A busy computer registers its first frames late; a standing robot has no other keyframe."""
+    fused = OdometryFilter()
+    fused.add_input("keyframes")
+    sure = np.eye(3) * 1e-6
+    fused.predict(1.0)
+    assert not fused.follow("keyframes", RelativeMotion(0.2, None, sure, True))
+    assert fused.inputs["keyframes"].late == 1
+    # The base is at the origin, and turned since the keyframe was taken.
+    first = np.array([0.3, 0.1, np.pi / 2])
+    assert not fused.follow("keyframes", RelativeMotion(1.0, first, sure, False))
+    for i in range(1, 26):  # 0.5 m ahead, which is to the left as the keyframe sees it
+        moved = first + np.array([0.0, 0.02 * i, 0.0])
+        assert fused.follow("keyframes", RelativeMotion(1.0 + 0.04 * i, moved, sure, False))
+    np.testing.assert_allclose(fused.estimate().pose, [0.5, 0.0, 0.0], atol=0.005)
+
+
 def test_the_scale_of_the_wheels_is_found_by_the_camera_and_kept_without_it() -> None:
     drive = Drive(3)
     for _ in range(1500):

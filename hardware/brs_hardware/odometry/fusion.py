@@ -61,6 +61,17 @@ class InputStatus:
         self.stamp_s = max(self.stamp_s, stamp_s)
 
 
+@dataclass(frozen=True)
+class _Anchor:
+    """The pose in the state, as the source sees it from its keyframe."""
+
+    moved: np.ndarray  # (3,)
+    covariance: np.ndarray  # (3, 3)
+
+
+_AT_THE_KEYFRAME = _Anchor(np.zeros(3), np.zeros((3, 3)))
+
+
 class OdometryFilter:
     """See the module. Time is that of the stamps and of `predict`'s argument.
 
@@ -83,6 +94,7 @@ class OdometryFilter:
         self.inputs: dict[str, InputStatus] = {}
         self._now_s: float | None = None
         self._key_of = ""  # the source whose keyframe is in the state
+        self._anchor = _AT_THE_KEYFRAME
         self._ekf: Any = ExtendedKalmanFilter(dim_x=_STATES, dim_z=3)
         self._ekf.x = np.zeros(_STATES)
         if pose is not None:
@@ -117,22 +129,24 @@ class OdometryFilter:
         return True
 
     def follow(self, name: str, motion: RelativeMotion) -> bool:
-        """Take a pose seen from a keyframe; False if there is none, or as in `update`.
+        """Take a pose seen from a keyframe; False if it is the first, or as in `update`.
 
-        One source of this kind can be followed.
+        One source of this kind can be followed. Where its keyframe itself came too late, the
+        first pose in time that is seen from it stands in for it.
         """
         status = self.inputs[name]
         delay_s = self._delay(status, motion.stamp_s)
         if delay_s is None:
-            self._key_of = ""
+            if motion.is_keyframe:
+                self._key_of = ""
             return False
         taken = False
         if motion.moved is not None and self._key_of == name:
             # Within the delay it may have sped up.
             drifted = np.array(self.config.acceleration) * delay_s**2 / 2.0
-            noise = motion.covariance + np.diag(drifted**2)
+            noise = motion.covariance + self._anchor.covariance + np.diag(drifted**2)
             expected, matrix = self._expected_relative(delay_s)
-            surprise = motion.moved - expected
+            surprise = seen_from(self._anchor.moved, motion.moved) - expected
             surprise[2] = math.remainder(surprise[2], 2 * math.pi)
             taken = self._believable(status, surprise, matrix, noise, insists=False)
             if taken:
@@ -140,6 +154,10 @@ class OdometryFilter:
                 status.used_at(motion.stamp_s)
         if motion.is_keyframe:
             self._remember_pose(name, delay_s)
+            self._anchor = _AT_THE_KEYFRAME
+        elif motion.moved is not None and self._key_of != name:
+            self._remember_pose(name, delay_s)
+            self._anchor = _Anchor(motion.moved, motion.covariance)
         return taken
 
     def predict(self, now_s: float) -> None:
