@@ -95,6 +95,23 @@ def test_stale_command_stops_the_base_within_100_ms(bench: Bench) -> None:
     assert "command_stale" in rules(bench.run(STEP_S))
 
 
+def test_a_command_that_grew_old_while_it_was_checked_does_not_move_the_base(
+    bench: Bench,
+) -> None:
+    bench.run(1.0, **DRIVE)
+    last_s = bench.now_s
+    command = bench.run(0.05).command
+    assert command is not None and command.base_velocity[0] > 0
+    at_once = bench.supervisor.at_publication(bench.now_s, command)
+    np.testing.assert_array_equal(at_once.base_velocity, command.base_velocity)
+    late = bench.supervisor.at_publication(last_s + 0.09, command)
+    np.testing.assert_array_equal(late.base_velocity, 0)
+    np.testing.assert_array_equal(late.left_arm, command.left_arm)
+    # It accelerates anew from there.
+    again = bench.run(STEP_S, **DRIVE).command
+    assert again is not None and 0 < again.base_velocity[0] < command.base_velocity[0] / 2
+
+
 def test_old_stamp_counts_as_stale_though_it_just_arrived(bench: Bench) -> None:
     bench.supervisor.offer(bench.now_s, command_like(bench.state, bench.now_s - 1.0, **DRIVE))
     assert "command_stale" in rules(bench.supervisor.step(bench.now_s + STEP_S, bench.state))

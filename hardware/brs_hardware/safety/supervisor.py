@@ -8,7 +8,7 @@ limits, the base gets zero velocity at once.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -225,6 +225,23 @@ class SafetySupervisor:
             events += self._move(None if still else target, dt_s, base_pose)
         stamp_s = now_s if still or target is None else target.stamp_s
         return SafetyVerdict(self._motion.command(stamp_s, self.source), still, tuple(events))
+
+    def at_publication(self, now_s: float, command: WholeBodyCommand) -> WholeBodyCommand:
+        """What of a step's command may still be sent: deciding takes time, more where it is busy.
+
+        Args:
+            now_s: the node's clock just before sending [s].
+            command: of the step's verdict.
+
+        Returns:
+            The command, with the base at rest if what it follows has grown too old meanwhile.
+        """
+        led = self._command
+        drives = bool(np.any(command.base_velocity))
+        if not drives or (led and not untimely(led, self._received_s, now_s, self.config)):
+            return command
+        self._motion.base_velocity = np.zeros(3)
+        return replace(command, base_velocity=np.zeros(3))
 
     # -- rules -----------------------------------------------------------------------------
 

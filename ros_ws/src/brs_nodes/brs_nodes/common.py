@@ -272,4 +272,5 @@ def run(make_node: Callable[[], Node], priority: Priority = Priority.NORMAL) -> 
             node.destroy_node()
         if rclpy.ok():
             rclpy.shutdown()
+        gc.unfreeze()  # else nothing of it is cleaned up at exit, and native libraries complain
     sys.exit(status)

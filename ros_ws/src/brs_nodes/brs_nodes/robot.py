@@ -241,8 +241,9 @@ class RobotNode(LifecycleNode):
         verdict = self.supervisor.step(self._stepped_s, self._state)
         self._slowest_step_s = max(self._slowest_step_s, time.perf_counter() - started_s)
         if verdict.command is not None:
-            self.vendor.send(verdict.command)
-            self._sent_publisher.publish(conversions.command_to_message(verdict.command))
+            command = self.supervisor.at_publication(now_s(self), verdict.command)
+            self.vendor.send(command)
+            self._sent_publisher.publish(conversions.command_to_message(command))
         elif not self._holding:
             self.vendor.send_base(self._stepped_s, np.zeros(3))
         self._report(verdict)

@@ -218,15 +218,16 @@ class VendorTopics:
         """Publish a whole-body command.
 
         Messages carry the stamp of what caused them, so that latency can be measured from bags.
+        The base comes first: it alone must not be told to move by what has grown old.
         """
         robot, stamp_s = self._robot, command.stamp_s
+        self.send_base(stamp_s, command.base_velocity)
         for name, publisher in self._joint_publishers.items():
             publisher.publish(
                 conversions.joint_state(stamp_s, robot.group(name).joints, getattr(command, name))
             )
         for name, jaw in self._jaws.items():
             jaw.act(stamp_s, getattr(command, name))
-        self.send_base(stamp_s, command.base_velocity)
 
     def _send_stroke(
         self, name: str, publisher: Publisher, stamp_s: float, stroke_mm: float
