@@ -28,7 +28,10 @@ setup-dev:
 lock:
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile pyproject.toml --universal \
 	  --python-version 3.10 --no-emit-index-url --no-annotate --quiet --upgrade \
-	  --extra robot --extra sim --extra perception --extra view --extra ros --extra build --extra dev -o requirements/dev.lock
+	  --extra robot --extra sim --extra perception --extra view --extra ml --extra ros --extra build --extra dev \
+	  -o requirements/dev.lock
+	@# The tests need no GPU: what only PyTorch for CUDA pulls in is left to pip, where it is wanted.
+	@sed -i -E '/^(cuda-|nvidia-|triton)/d; s/^(torch==[0-9.]+).*/\1/' requirements/dev.lock
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" uv pip compile pyproject.toml --universal \
 	  --python-version 3.10 --no-emit-index-url --no-annotate --quiet -c requirements/dev.lock \
 	  --extra robot --extra sim --extra perception --extra view --extra ros --extra build -o requirements/run.lock
