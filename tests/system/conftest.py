@@ -45,6 +45,17 @@ enter_workspace()
 
 from harness import Harness  # noqa: E402  (needs the workspace)
 
+# What judges safety is not tried again: a rare unsafe command is an unsafe command.
+NO_SECOND_TRY = ("test_faults", "test_soak")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """These tests run in real time on any machine: what fails is tried once more, and told."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.parent == here and item.path.stem not in NO_SECOND_TRY:
+            item.add_marker(pytest.mark.flaky(reruns=1))
+
 
 @pytest.fixture
 def ros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Harness]:
