@@ -143,14 +143,18 @@ def build_workspace() -> None:
     env["VIRTUAL_ENV"] = str(VENV)
     if not SYSTEM_ROS:
         env["AMENT_PREFIX_PATH"] = env["CMAKE_PREFIX_PATH"] = str(VENV)
-    # Where the vendor's SDK is sourced, its own messages are the ones to speak.
-    underlay = env.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
-    vendor_messages = any(
-        (Path(prefix) / "share" / "hdas_msg").is_dir()
-        for prefix in underlay
+    # Where the vendor's SDK or ROS 2 brings these itself, its own are the ones to speak.
+    underlay = [
+        Path(prefix) / "share"
+        for prefix in env.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
         if prefix and Path(prefix) != INSTALL
-    )
-    skip = ("--packages-skip", "hdas_msg") if SYSTEM_ROS and vendor_messages else ()
+    ]
+    there = [
+        package
+        for package in ("hdas_msg", "tf2_msgs")
+        if any((share / package).is_dir() for share in underlay)
+    ]
+    skip = ("--packages-skip", *there) if there else ()
     run(
         VENV / "bin" / "colcon", "--log-base", "ros_ws/log", "build", *skip,
         "--base-paths", ".", "ros_ws/src",
