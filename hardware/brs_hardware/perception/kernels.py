@@ -1,0 +1,210 @@
+"""The loops over pixels and voxels, compiled by Numba when they are first called.
+
+A voxel table is (slots, keys, cells): `slots` (2^k,) int32 is a hash table with linear probing
+whose entries are rows of the other two, -1 for none; `keys` (n,) int64 names a voxel of the grid;
+`cells` (n, 7) float32 holds the sums of x, y, z [m] and r, g, b, and the number of points.
+
+A grid is (shape, lower, size): voxels along y and z, corner (3,) [m], edge [m]. One voxel all
+around it stays empty, so that a neighbour's key is always a fixed difference away.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+# A division by zero gives infinity, as in NumPy, and no exception.
+_compiled = njit(nogil=True, cache=True, error_model="numpy")
+
+
+@_compiled
+def place_of(slots: np.ndarray, keys: np.ndarray, key: int) -> int:
+    """Where in `slots` a key is, or the empty place where it belongs."""
+    mask = slots.size - 1
+    place = ((key * -7046029254386353131) >> 32) & mask  # 2^64 / golden ratio, as int64
+    while slots[place] >= 0 and keys[slots[place]] != key:
+        place = (place + 1) & mask
+    return place
+
+
+@_compiled
+def is_joined(
+    depth: np.ndarray,
+    pixel: tuple[int, int],
+    side: tuple[int, int],
+    step: float,
+    slope: float,
+) -> bool:
+    """Whether the surface at a pixel goes on to one side.
+
+    Args:
+        depth: (height, width) [m], NaN = none.
+        pixel, side: row and column, and the difference to the next pixel on that side.
+        step: largest difference of depth on one surface, as a share of the depth.
+        slope: that between two pixels of a plane at the flattest angle believed.
+    """
+    height, width = depth.shape
+    here = depth[pixel[0], pixel[1]]
+    row, column = pixel[0] + side[0], pixel[1] + side[1]
+    if not (0 <= row < height and 0 <= column < width):
+        return False
+    near = depth[row, column]
+    if abs(near - here) <= step * here:
+        return True
+    row, column = row + side[0], column + side[1]
+    if not (abs(near - here) <= slope * here and 0 <= row < height and 0 <= column < width):
+        return False
+    # Along a line of pixels, 1 / depth of a plane changes evenly.
+    far = depth[row, column]
+    return abs(near * far / (2.0 * far - near) - here) <= step * here
+
+
+@_compiled
+def add_frame(
+    depth: np.ndarray,
+    color: np.ndarray,
+    rays: np.ndarray,
+    pose: np.ndarray,
+    depth_range: np.ndarray,
+    step: float,
+    slope: float,
+    crop: np.ndarray,
+    size: float,
+    shape: tuple[int, int],
+    slots: np.ndarray,
+    keys: np.ndarray,
+    cells: np.ndarray,
+) -> int:
+    """Sorts the pixels of one frame into an empty voxel table; how many voxels it fills.
+
+    Args:
+        depth, color: (height, width) float32 [m] and (height, width, 3) uint8.
+        rays: (height, width, 2) x / z and y / z of each pixel in the optical frame.
+        pose: (4, 4) of the optical frame in the cloud's frame.
+        depth_range: (2,) nearest and farthest reading to be believed [m].
+        step, slope: see `is_joined`.
+        crop: (2, 3) lower and upper corner [m].
+        size, shape: of the grid; see the module.
+        slots, keys, cells: the table, filled.
+    """
+    count = 0
+    last_key, last_row = -1, -1
+    for v in range(depth.shape[0]):
+        for u in range(depth.shape[1]):
+            z = depth[v, u]
+            if not depth_range[0] <= z <= depth_range[1]:  # NaN too
+                continue
+            a, b = rays[v, u, 0] * z, rays[v, u, 1] * z
+            px = pose[0, 0] * a + pose[0, 1] * b + pose[0, 2] * z + pose[0, 3]
+            py = pose[1, 0] * a + pose[1, 1] * b + pose[1, 2] * z + pose[1, 3]
+            pz = pose[2, 0] * a + pose[2, 1] * b + pose[2, 2] * z + pose[2, 3]
+            if not (
+                crop[0, 0] <= px < crop[1, 0]
+                and crop[0, 1] <= py < crop[1, 1]
+                and crop[0, 2] <= pz < crop[1, 2]
+            ):
+                continue
+            if not (
+                is_joined(depth, (v, u), (0, -1), step, slope)
+                or is_joined(depth, (v, u), (0, 1), step, slope)
+            ) or not (
+                is_joined(depth, (v, u), (-1, 0), step, slope)
+                or is_joined(depth, (v, u), (1, 0), step, slope)
+            ):
+                continue
+            key = voxel_key(px - crop[0, 0], py - crop[0, 1], pz - crop[0, 2], size, shape)
+            if key == last_key:  # as it mostly is
+                row = last_row
+            else:
+                place = place_of(slots, keys, key)
+                row = slots[place]
+                if row < 0:
+                    row = count
+                    slots[place], keys[row] = row, key
+                    cells[row] = 0.0
+                    count += 1
+                last_key, last_row = key, row
+            cell = cells[row]
+            cell[0] += px
+            cell[1] += py
+            cell[2] += pz
+            cell[3] += color[v, u, 0]
+            cell[4] += color[v, u, 1]
+            cell[5] += color[v, u, 2]
+            cell[6] += 1.0
+    return count
+
+
+@_compiled
+def voxel_key(x: float, y: float, z: float, size: float, shape: tuple[int, int]) -> int:
+    """Key of the voxel that a point lies in; x, y, z [m] from the grid's lower corner."""
+    across, up = int(y / size) + 1, int(z / size) + 1
+    return ((int(x / size) + 1) * shape[0] + across) * shape[1] + up
+
+
+@_compiled
+def merge(
+    new_keys: np.ndarray,
+    new_cells: np.ndarray,
+    keep: np.ndarray,
+    slots: np.ndarray,
+    keys: np.ndarray,
+    cells: np.ndarray,
+    count: int,
+) -> int:
+    """Adds those voxels of one table that are to be kept to another; how many that has then."""
+    for i in range(new_keys.size):
+        if not keep[i]:
+            continue
+        place = place_of(slots, keys, new_keys[i])
+        row = slots[place]
+        if row < 0:
+            slots[place], keys[count] = count, new_keys[i]
+            cells[count] = new_cells[i]
+            count += 1
+        else:
+            cells[row] += new_cells[i]
+    return count
+
+
+@_compiled
+def has_neighbours(
+    slots: np.ndarray, keys: np.ndarray, count: int, shape: tuple[int, int], wanted: int
+) -> np.ndarray:
+    """(count,) bool: whether at least so many of the 26 voxels around are filled."""
+    offsets = np.empty(26, np.int64)
+    known = 0
+    for distance in (1, 2, 3):  # the nearest first, so that mostly few are asked
+        for x in range(-1, 2):
+            for y in range(-1, 2):
+                for z in range(-1, 2):
+                    if abs(x) + abs(y) + abs(z) == distance:
+                        offsets[known] = (x * shape[0] + y) * shape[1] + z
+                        known += 1
+    crowded = np.empty(count, np.bool_)
+    for row in range(count):
+        found = 0
+        for offset in offsets:
+            if found >= wanted:
+                break
+            if slots[place_of(slots, keys, keys[row] + offset)] >= 0:
+                found += 1
+        crowded[row] = found >= wanted
+    return crowded
+
+
+@_compiled
+def are_filled(
+    points: np.ndarray,
+    lower: np.ndarray,
+    size: float,
+    shape: tuple[int, int],
+    slots: np.ndarray,
+    keys: np.ndarray,
+) -> np.ndarray:
+    """(n,) bool: whether the voxels in which points (n, 3) of the grid lie are in the table."""
+    filled = np.empty(len(points), np.bool_)
+    for i in range(len(points)):
+        x, y, z = points[i, 0] - lower[0], points[i, 1] - lower[1], points[i, 2] - lower[2]
+        filled[i] = slots[place_of(slots, keys, voxel_key(x, y, z, size, shape))] >= 0
+    return filled
