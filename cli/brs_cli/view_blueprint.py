@@ -1,0 +1,64 @@
+"""How the viewer arranges what it shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from brs_cli.view_log import CAPTURE, import_rerun
+from brs_cli.view_robot import WORLD_FRAME
+from brs_hardware.embodiment import Embodiment
+
+
+def blueprint(embodiment: Embodiment, collision_shapes: str, has_clouds: bool) -> Any:
+    """Scene and states on the left; cameras, curves and lines on the right.
+
+    Args:
+        embodiment: the robot; says which cameras and joints there are.
+        collision_shapes: entity that is not shown.
+        has_clouds: then what each camera's depth would show of the scene is left out.
+    """
+    rr = import_rerun()
+    rrb = rr.blueprint
+    cameras = list(embodiment.cameras)
+    left_out = [f"- /{collision_shapes}/**"]
+    left_out += [f"- /cameras/{camera}/depth" for camera in cameras if has_clouds]
+    scene = rrb.Spatial3DView(
+        name="scene",
+        origin="/",
+        contents=["+ /robot/**", "+ /cameras/**", "+ /cloud", "+ /objects", *left_out],
+        spatial_information=rrb.SpatialInformation(target_frame=WORLD_FRAME),
+        line_grid=rrb.LineGrid3D(spacing=0.5),
+        # From behind the robot's right shoulder, as a person who watches it stands.
+        eye_controls=rrb.EyeControls3D(position=(-1.9, -2.0, 2.1), look_target=(0.4, 0.0, 0.8)),
+    )
+    pictures = [
+        rrb.Spatial2DView(
+            name=f"{camera} {kind}",
+            origin=f"/cameras/{camera}",
+            contents=f"$origin/{kind}",
+        )
+        for kind in ("color", "depth")
+        for camera in cameras
+    ]
+    curves = [
+        rrb.TimeSeriesView(name=name.replace("_", " "), origin=f"/joints/{name}")
+        for name in embodiment.GROUPS
+    ]
+    curves += [rrb.TimeSeriesView(name=name, origin=f"/{name}") for name in ("grippers", "base")]
+    right = rrb.Vertical(
+        rrb.Grid(*pictures, grid_columns=max(len(cameras), 1)),
+        rrb.Tabs(*curves, name="curves"),
+        rrb.TextLogView(name="events", origin="/log"),
+        row_shares=[4, 3, 2],
+    )
+    left = rrb.Vertical(
+        scene, rrb.StateTimelineView(name="states", origin="/states"), row_shares=[3, 1]
+    )
+    return rrb.Blueprint(
+        rrb.Horizontal(left, right, column_shares=[5, 4]),
+        rrb.TimePanel(timeline=CAPTURE, state="collapsed"),
+        rrb.SelectionPanel(state="hidden"),
+        rrb.BlueprintPanel(state="collapsed"),
+        auto_views=False,
+        auto_layout=False,
+    )
