@@ -17,17 +17,19 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from brs_hardware.camera_calibration.mounts import link_from_optical
 from brs_hardware.cameras.frame import CameraFrame, Intrinsics
 from brs_hardware.config import did_you_mean
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import ConfigError
-from brs_hardware.kinematics import Kinematics, optical_frame
+from brs_hardware.kinematics import Kinematics
 from brs_hardware.odometry.motion import seen_from, to_matrix
 from brs_hardware.perception.cloud import FusedCloud, PointCloud
 from brs_hardware.perception.config import CloudConfig
 from brs_hardware.perception.history import Posture
 from brs_hardware.perception.hold import PointMemory, Sight
 from brs_hardware.perception.pinhole import rays
+from brs_hardware.transforms import invert
 
 _BUCKET_HEIGHT = 5  # of the k-d lines of farthest-point sampling; changes its speed only
 
@@ -55,7 +57,7 @@ class CloudFusion:
     Not thread-safe: every thread makes its own.
 
     Args:
-        embodiment: the robot that carries the cameras.
+        embodiment: the robot that carries the cameras, where its `cameras` say.
         config: how clouds are made.
         robot_filter: removes the robot's own points; None leaves them in.
 
@@ -73,6 +75,7 @@ class CloudFusion:
         self._embodiment, self._robot_filter = embodiment, robot_filter
         self._kernels, self._sampler = _library("numba"), _library("fpsample")
         self._kinematics = Kinematics(embodiment)
+        self._mounts = {name: link_from_optical(c) for name, c in embodiment.cameras.items()}
         self._memory = PointMemory(config.hold_s)
         self._crop = np.array([config.crop.lower, config.crop.upper])
         voxels = np.ceil((self._crop[1] - self._crop[0]) / config.voxel_m).astype(int)
@@ -147,7 +150,8 @@ class CloudFusion:
 
     def _camera_pose(self, view: View) -> np.ndarray:
         """(4, 4) of the optical frame in base_link, both at the frame's stamp."""
-        return self._kinematics.pose(optical_frame(view.camera), view.posture.joints)
+        link = self._embodiment.cameras[view.camera].link
+        return self._kinematics.pose(link, view.posture.joints) @ self._mounts[view.camera]
 
     def _sort_pixels(self, view: View, pose: np.ndarray) -> int:
         """Fills the camera's table; how many voxels."""
@@ -189,7 +193,7 @@ class CloudFusion:
             keep = np.ones(count, bool)
             if self._robot_filter is not None and count:
                 # The robot is looked for where it was then.
-                then = _moved(np.linalg.inv(motion), cells[:, :3] / cells[:, 6:])
+                then = _moved(invert(motion), cells[:, :3] / cells[:, 6:])
                 keep = self._robot_filter.keep(then, view.posture.joints)
             merged.count = int(
                 self._kernels.merge(

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from brs_hardware.camera_calibration.board import project
 from brs_hardware.cameras.frame import CameraFrame
 from brs_hardware.odometry.motion import to_matrix
 from brs_hardware.perception.cloud import PointCloud
-from brs_hardware.perception.pinhole import project
+from brs_hardware.transforms import invert
 
 # A reading this far [share of the distance, and m] around a point is that point seen again.
 _SAME_SHARE, _SAME_M = 0.01, 0.01
@@ -54,7 +55,7 @@ class PointMemory:
         self._keep((self._seen_s <= stamp_s) & (self._seen_s >= stamp_s - self._hold_s))
         if not len(self._points) or base_pose is None:
             return PointCloud(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8))
-        points = _moved(np.linalg.inv(to_matrix(base_pose)), self._points)
+        points = _moved(invert(to_matrix(base_pose)), self._points)
         unseen = np.ones(len(points), bool)
         for sight in sights:
             unseen &= ~_is_seen(points, sight)
@@ -83,13 +84,15 @@ def _moved(pose: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def _is_seen(points: np.ndarray, sight: Sight) -> np.ndarray:
     """(n,) bool: whether the frame has a reading at a point, or behind it."""
-    local = _moved(np.linalg.inv(sight.pose), points)
+    local = _moved(invert(sight.pose), points)
+    seen = np.zeros(len(points), bool)
     ahead = np.flatnonzero(local[:, 2] > 0.0)
+    if not ahead.size:
+        return seen
     column, row = np.rint(project(local[ahead], sight.frame.intrinsics)).T
     height, width = sight.frame.depth.shape
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     ahead, column, row = ahead[inside], column[inside].astype(int), row[inside].astype(int)
     reading, distance = sight.frame.depth[row, column], local[ahead, 2]
-    seen = np.zeros(len(points), bool)
     seen[ahead] = reading >= distance * (1.0 - _SAME_SHARE) - _SAME_M  # NaN is not
     return seen

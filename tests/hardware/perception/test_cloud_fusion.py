@@ -270,3 +270,16 @@ def test_frames_of_other_sizes_follow_each_other() -> None:
     large = fusion.fuse([head_view(frame=frame(rough_depth(3, lens), lens=lens))]).cloud.points
     assert len(large) > 2 * len(small)
     assert np.array_equal(fusion.fuse([head_view()]).cloud.points, small)
+
+
+def test_a_measured_mount_moves_the_camera() -> None:
+    """Calibration changes `cameras` of the embodiment, not its URDF."""
+    head = R1.cameras["head"]
+    moved = dataclasses.replace(head, position=head.position + [0.0, 0.0, 0.05])
+    robot = dataclasses.replace(R1, cameras={**R1.cameras, "head": moved})
+    link = KINEMATICS.pose(head.link, posture(R1).joints)
+    plain, shifted = (
+        CloudFusion(r, plain_config(voxel_m=0.0005)).fuse([head_view()]).cloud.points
+        for r in (R1, robot)
+    )
+    match(shifted, plain + link[:3, 2] * 0.05)
