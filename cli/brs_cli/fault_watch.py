@@ -27,8 +27,9 @@ _TAP = QoSProfile(
 _FLOOD_TAP = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=10_000, reliability=ReliabilityPolicy.BEST_EFFORT
 )
-# Topics are read one after the other; what is older than this has been read of all of them.
-_SETTLE_S = 0.1
+# Topics are read one after the other, and what a flood washed away shows in the next message that
+# comes through; what is older than this is surely known of all of them.
+_SETTLE_S = 0.5
 
 
 class Watch:
@@ -51,6 +52,7 @@ class Watch:
         self._waiting: list[tuple[float, int, str, str, Any, bytes]] = []
         self._count = 0
         self._good_s = 0.0
+        self._sources: dict[bytes, tuple[int, float]] = {}  # newest count of a publisher, and when
         # Since when the base has been told to stand, and has stood; None while not.
         self._rests_s: dict[str, float | None] = {"commanded": None, "measured": None}
         vendor = embodiment.vendor
@@ -84,11 +86,25 @@ class Watch:
                     published_s = info["source_timestamp"] * 1e-9
                     row = (published_s, self._count, role, part, message, publisher)
                     self._waiting.append(row)
+                    if role == "source":
+                        self._look_for_gap(part, published_s, info, publisher)
         self._waiting.sort(key=lambda row: row[:2])
         due = [row for row in self._waiting if row[0] < now_s - _SETTLE_S]
         self._waiting = self._waiting[len(due) :]
         for published_s, _, role, part, message, publisher in due:
             getattr(self, f"_on_{role}")(part, published_s, message, publisher)
+
+    def _look_for_gap(
+        self, source: str, published_s: float, info: dict[str, Any], publisher: bytes
+    ) -> None:
+        number = info.get("publication_sequence_number") or 0
+        before, before_s = self._sources.get(publisher, (number, published_s))
+        if number > before + 1:
+            self._waiting.append((before_s, self._count, "gap", source, published_s, publisher))
+        self._sources[publisher] = number, published_s
+
+    def _on_gap(self, source: str, _: float, until_s: float, __: bytes) -> None:
+        self.monitor.source_missed(until_s, source)
 
     def _on_command(self, part: str, published_s: float, message: Any, publisher: bytes) -> None:
         caused_s = None

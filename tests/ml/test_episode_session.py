@@ -102,6 +102,7 @@ def test_a_full_disk_ends_in_the_error_state_with_the_episode_kept(tmp_path: Pat
         thread.join()
     assert session.poll() and session.state is State.ERROR
     assert "the disk is full" in session.status(0).message
+    assert session.status(0).duration_s > 0.0, "up to the newest message that was taken"
     with pytest.raises(EpisodeError, match="save or discard it first"):
         start(session)
     path = session.save(False, 9_000)

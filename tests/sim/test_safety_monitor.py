@@ -205,6 +205,25 @@ def test_a_base_without_good_commands_stands_within_the_bound(goes_on: str) -> N
     assert bad.rules() == {"base_late"}
 
 
+def test_commands_that_were_lost_on_the_way_here_may_have_been_good() -> None:
+    def run(missed: str, seconds: float) -> Stream:
+        stream = Stream()
+        stream.source()
+        stream.send("base", [0.0, 0.0, 0.0])
+        if missed:
+            stream.monitor.source_missed(stream.now_s + 0.3, missed)
+        end_s = stream.now_s + seconds
+        while stream.now_s < end_s:
+            stream.now_s += PERIOD_S
+            stream.send("base", [0.01, 0.0, 0.0])
+        return stream
+
+    assert run("", 0.2).rules() == {"base_late"}
+    assert not run("teleop", 0.38).rules()
+    assert run("teleop", 0.45).rules() == {"base_late"}
+    assert run("policy", 0.2).rules() == {"base_late"}, "another source leads"
+
+
 def test_a_source_that_starts_anew_may_be_heard_late_but_not_never() -> None:
     def run(seconds: float) -> Stream:
         stream = Stream()

@@ -13,7 +13,7 @@ from brs_ml.episode.folder import FreeBytes, discard, free_bytes, make_working_f
 from brs_ml.episode.losses import LossCounter
 from brs_ml.episode.metadata import EpisodeInfo, Topic
 from brs_ml.episode.worker import RecordingThread
-from brs_ml.episode.writer import MEGABYTE, EpisodeWriter, Opener, open_unbuffered
+from brs_ml.episode.writer import CHUNK_BYTES, MEGABYTE, EpisodeWriter, Opener, open_unbuffered
 
 
 class State(IntEnum):
@@ -31,7 +31,7 @@ class SessionOptions:
 
     max_queue_bytes: int = 64 * MEGABYTE
     min_free_bytes: int = 500 * MEGABYTE
-    chunk_bytes: int = 2 * MEGABYTE
+    chunk_bytes: int = CHUNK_BYTES
     flush_s: float = 1.0
     distro: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -70,6 +70,7 @@ class EpisodeSession:
         self._thread: RecordingThread | None = None
         self._folder: Path | None = None
         self._start_ns = self._stop_ns = 0
+        self._newest_ns = 0  # log time of the newest message taken
         self._finished: tuple[int, int] = (0, 0)  # messages and bytes of the last episode
         self.message = ""
 
@@ -134,7 +135,7 @@ class EpisodeSession:
         self._thread = RecordingThread(writer, options.max_queue_bytes)
         self.losses.reset()
         self.drivers.begin(now_ns)
-        self._start_ns = self._stop_ns = now_ns
+        self._start_ns = self._stop_ns = self._newest_ns = now_ns
         self.state, self.message = State.RECORDING, ""
         return folder
 
@@ -146,12 +147,13 @@ class EpisodeSession:
             return
         if not self._thread.put(topic, log_time_ns, publish_time_ns, data, sequence):
             self.losses.refused(topic.name)
+        self._newest_ns = log_time_ns
 
     def poll(self) -> bool:
         """Notice that the writer failed. True if the state changed."""
         if not self.recording or self._thread is None or self._thread.error is None:
             return False
-        self._end(self._stop_ns, {})
+        self._end(self._newest_ns, {})
         return True
 
     def stop(self, now_ns: int) -> Path:

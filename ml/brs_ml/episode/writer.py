@@ -23,6 +23,9 @@ from brs_ml.episode.metadata import Contents, EpisodeInfo, Topic, write_info, wr
 from brs_ml.episode.scan import repair
 
 MEGABYTE = 1 << 20
+# An index of every chunk stays in memory until the episode is closed: with three cameras and chunks
+# of 2 MB more than half a megabyte a minute, with these a quarter of it.
+CHUNK_BYTES = 8 * MEGABYTE
 # Given back when the disk is full, so that summary and metadata still fit.
 RESERVE_BYTES = 2 * MEGABYTE
 Opener = Callable[[Path], io.RawIOBase]
@@ -99,7 +102,7 @@ class EpisodeWriter:
         *,
         custom_data: Mapping[str, str] | None = None,
         distro: str = "",
-        chunk_bytes: int = 2 * MEGABYTE,
+        chunk_bytes: int = CHUNK_BYTES,
         flush_s: float = 1.0,
         min_free_bytes: int = 0,
         opener: Opener = open_unbuffered,

@@ -93,6 +93,7 @@ class SafetyMonitor:
         self._mode_since_s = -np.inf
         self._source = ""
         self._good_s = -np.inf  # publication of the newest good command of the source
+        self._missed_until_s = -np.inf  # until then it sent commands that were not heard here
         self._began_s = -np.inf  # when the base began to move
         self._measured: dict[str, np.ndarray] = {}
         self._steps: dict[str, deque[_Step]] = {part: deque() for part in Embodiment.PARTS}
@@ -134,6 +135,14 @@ class SafetyMonitor:
                 return False
         self._good_s = published_s
         return True
+
+    def source_missed(self, until_s: float, source: str) -> None:
+        """From now until then, commands of a source were lost on their way here.
+
+        The robot node may have heard them; any of them may have been good.
+        """
+        if source == self._source:
+            self._missed_until_s = max(self._missed_until_s, until_s)
 
     def command(self, command: Command) -> None:
         """Judge a vendor command."""
@@ -296,18 +305,19 @@ class SafetyMonitor:
         The robot node steps again only after it has published, so a step surely came too late if
         the one before it was published too late.
         """
-        anew = self._began_s > self._good_s + self._config.silence_s
+        good_s = max(self._good_s, min(self._missed_until_s, last.latest_s))
+        anew = self._began_s > good_s + self._config.silence_s
         unheard = anew and last.latest_s < self._began_s + self._config.discovery_s
-        if moves and not unheard and last.latest_s - self._good_s > self._config.still_within_s:
-            late_ms = 1e3 * (last.latest_s - self._good_s)
+        if moves and not unheard and last.latest_s - good_s > self._config.still_within_s:
+            late_ms = 1e3 * (last.latest_s - good_s)
             self._breach(command, "base_late", f"moves {late_ms:.0f} ms after a good command")
-        if moves or anew or not np.isfinite(self._good_s):
+        if moves or anew or not np.isfinite(good_s):
             return
         pause_s = step.earliest_s - last.latest_s
         if pause_s > self._config.tick_s:
             self.longest_pause_s = max(self.longest_pause_s, pause_s)
         else:
-            self.slowest_stop_s = max(self.slowest_stop_s, step.earliest_s - self._good_s)
+            self.slowest_stop_s = max(self.slowest_stop_s, step.earliest_s - good_s)
 
     def _check_publisher(self, command: Command) -> None:
         speaks = self._speaks.get(command.part)
