@@ -98,15 +98,16 @@ def show(
 ) -> None:
     """Show the episode, or what is live until `go_on` ends it."""
     log = ViewLog(opened.stream)
-    scene = Scene(log, embodiment, options.image_hz, options.jpeg, say)
-    scene.model.draw(opened.stream)
+    # Live, pictures that are not wanted are not even taken.
+    image_hz = options.image_hz if reader else None
+    scene = Scene(log, embodiment, image_hz, options.jpeg, say)
     if opened.url:
         say(f"open {opened.url}")
     if reader is not None:
         from brs_cli import view_bag
 
         routes = view_bag.bag_routes(reader, scene, options.namespace, say)
-        scene.arrange(opened.stream, any(route.handler == scene.cloud for route in routes))
+        scene.arrange(has_clouds=any(route.handler == scene.cloud for route in routes))
         if reader.torn:
             say(f"{reader.path} is torn; what is whole is shown")
         count = view_bag.play(reader, scene, routes, go_on, say)
@@ -122,7 +123,6 @@ def show(
             f"live needs the ROS workspace ({error})",
             remedy="make setup, or name an episode",
         ) from None
-    scene.arrange(opened.stream, has_clouds=True)
     end_s = time.monotonic() + options.seconds if options.seconds else float("inf")
     count = view_live.watch(
         scene,

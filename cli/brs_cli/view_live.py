@@ -52,9 +52,9 @@ class LiveView:
         self._said: set[str] = set()
 
     @property
-    def topics(self) -> list[str]:
-        """Topics that are followed."""
-        return sorted(self._taps)
+    def has_clouds(self) -> bool:
+        """Whether somebody makes clouds."""
+        return any(route.handler == self._scene.cloud for route, _ in self._taps.values())
 
     def look(self) -> None:
         """Follow what has appeared; leave what is gone or not needed any more."""
@@ -66,10 +66,13 @@ class LiveView:
         for line in wrong:
             self._say_once(line)
         wanted = {route.topic: route for route in routes}
+        before = set(self._taps)
         for topic in self._taps.keys() - wanted.keys():
             self._node.destroy_subscription(self._taps.pop(topic)[1])
         for topic in wanted.keys() - self._taps.keys():
             self._follow(wanted[topic])
+        if before != set(self._taps):
+            self._say(f"following {len(self._taps)} topics")
 
     def take(self, now_s: float) -> int:
         """Show what has arrived; returns how many messages.
@@ -131,7 +134,7 @@ def watch(
     node = Node(
         "brs_view", namespace=namespace, enable_rosout=False, start_parameter_services=False
     )
-    count, next_look_s, told = 0, 0.0, False
+    count, next_look_s, arranged = 0, time.monotonic() + LOOK_S, False
     try:
         view = LiveView(node, scene, namespace, image_hz, say)
         while go_on():
@@ -139,10 +142,10 @@ def watch(
             if now_s >= next_look_s:
                 view.look()
                 next_look_s = now_s + LOOK_S
+                if not arranged:
+                    scene.arrange(view.has_clouds)
+                    arranged = True
             count += view.take(now_s)
-            if count and not told:
-                told = True
-                say(f"showing {len(view.topics)} topics")
             time.sleep(max(0.0, 1.0 / LIVE_HZ - (time.monotonic() - now_s)))
     finally:
         node.destroy_node()

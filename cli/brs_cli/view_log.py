@@ -41,28 +41,28 @@ class ViewLog:
     Numbers and transforms wait for `flush`, which sends each entity's as one block of columns.
 
     Args:
-        stream: rerun's RecordingStream.
+        stream: rerun's RecordingStream, kept as the attribute of that name.
     """
 
     def __init__(self, stream: Any) -> None:
         self._rr = import_rerun()
-        self._stream = stream
+        self.stream = stream
         # Ours has the same name, and also holds for bags.
         stream.set_log_time_enabled(False)
         stream.set_log_tick_enabled(False)
         self._numbers: dict[str, tuple[list[When], list[np.ndarray]]] = {}
-        self._transforms: dict[str, list[tuple[When, np.ndarray, np.ndarray, list[str]]]] = {}
+        self._transforms: dict[str, list[tuple[When, np.ndarray, list[str], list[str]]]] = {}
         self._states: dict[str, str] = {}
 
     def static(self, entity: str, *archetypes: Any) -> None:
         """What holds at all times."""
-        self._stream.log(entity, *archetypes, static=True)
+        self.stream.log(entity, *archetypes, static=True)
 
     def at(self, when: When, entity: str, *archetypes: Any) -> None:
         """Anything that rerun can show."""
-        self._stream.set_time(CAPTURE, timestamp=np.datetime64(when.capture_ns, "ns"))
-        self._stream.set_time(LOG_TIME, timestamp=np.datetime64(when.log_ns, "ns"))
-        self._stream.log(entity, *archetypes)
+        self.stream.set_time(CAPTURE, timestamp=np.datetime64(when.capture_ns, "ns"))
+        self.stream.set_time(LOG_TIME, timestamp=np.datetime64(when.log_ns, "ns"))
+        self.stream.log(entity, *archetypes)
 
     def text(self, when: When, entity: str, level: str, line: str) -> None:
         """A line of a log; levels are rerun's: ERROR, WARN, INFO."""
@@ -110,7 +110,7 @@ class ViewLog:
         """Send what waits."""
         for entity, (times, rows) in self._numbers.items():
             columns = self._rr.Scalars.columns(scalars=np.stack(rows))
-            self._stream.send_columns(entity, self._indexes(times), columns)
+            self.stream.send_columns(entity, self._indexes(times), columns)
         for entity, blocks in self._transforms.items():
             poses = np.concatenate([pose for _, pose, _, _ in blocks])
             columns = self._rr.Transform3D.columns(
@@ -120,15 +120,15 @@ class ViewLog:
                 child_frame=[name for _, _, _, children in blocks for name in children],
             )
             times = [when for when, pose, _, _ in blocks for _ in range(len(pose))]
-            self._stream.send_columns(entity, self._indexes(times), columns)
+            self.stream.send_columns(entity, self._indexes(times), columns)
         self._numbers.clear()
         self._transforms.clear()
 
     def close(self) -> None:
         """Send what waits, and wait until it has arrived."""
         self.flush()
-        self._stream.flush()
-        self._stream.disconnect()
+        self.stream.flush()
+        self.stream.disconnect()
 
     def _indexes(self, times: list[When]) -> list[Any]:
         both = np.array(times, dtype=np.int64).astype("datetime64[ns]")

@@ -45,6 +45,7 @@ class Opened:
 
     def close(self) -> None:
         """End a served page; a viewer's window stays open."""
+        self.stream.disconnect()
         if self.url:
             for program in self.programs:
                 program.terminate()

@@ -42,11 +42,9 @@ class RobotModel:
             static_transform_entity_path=f"{ROBOT}/at_zero",
         )
         log.static("/", rr.ViewCoordinates.RIGHT_HAND_Z_UP)
+        # With all joints at zero until they are measured.
+        self._tree.log_urdf_to_recording(log.stream)
         self.root = description.root
-
-    def draw(self, stream: Any) -> None:
-        """Send the shapes, with all joints at zero until they are measured."""
-        self._tree.log_urdf_to_recording(stream)
 
     @property
     def collision_shapes(self) -> str:

@@ -145,10 +145,14 @@ def _cameras(scene: Scene) -> list[Wish]:
         base = f"camera/{name}"
         info = (f"{base}/camera_info", "sensor_msgs/msg/CameraInfo")
         # Compressed already by whoever has the picture: no work here, and less to carry.
-        color = ((f"{base}/color/image_raw/compressed", COMPRESSED),)
-        color += ((f"{base}/color/image_raw", IMAGE),)
-        depth = ((f"{base}/depth/image_raw/compressedDepth", COMPRESSED),)
-        depth += ((f"{base}/depth/image_raw", IMAGE),)
+        color = (
+            (f"{base}/color/image_raw/compressed", COMPRESSED),
+            (f"{base}/color/image_raw", IMAGE),
+        )
+        depth = (
+            (f"{base}/depth/image_raw/compressedDepth", COMPRESSED),
+            (f"{base}/depth/image_raw", IMAGE),
+        )
         found += [
             _one(*info, scene.camera_info(name), Kind.PICTURE),
             Wish(color, scene.color(name), Kind.PICTURE),

@@ -10,16 +10,7 @@ import numpy as np
 
 from brs_cli.view_blueprint import blueprint
 from brs_cli.view_log import ViewLog, When, import_rerun
-from brs_cli.view_pictures import (
-    MILLIMETRES,
-    cloud_of,
-    color_of,
-    compressed_color,
-    compressed_depth,
-    depth_of,
-    jpeg,
-    png,
-)
+from brs_cli.view_pictures import MILLIMETRES, cloud_of, color_picture, depth_picture
 from brs_cli.view_robot import RobotModel
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import BrsError
@@ -45,7 +36,7 @@ class Scene:
     Args:
         log: of the recording.
         embodiment: the robot.
-        image_hz: each camera's pictures a second, and clouds a second; the others are left out.
+        image_hz: each camera's pictures a second, and clouds a second; None for all that come.
         jpeg_quality: 1 to 95.
         say: told of what cannot be shown, once each.
     """
@@ -54,7 +45,7 @@ class Scene:
         self,
         log: ViewLog,
         embodiment: Embodiment,
-        image_hz: float,
+        image_hz: float | None,
         jpeg_quality: int,
         say: Callable[[str], None],
     ) -> None:
@@ -97,10 +88,10 @@ class Scene:
             self._log.text(when, "log/view", "WARN", f"{topic}: {line}")
             self._say(f"{topic}: {line}")
 
-    def arrange(self, stream: Any, has_clouds: bool) -> None:
+    def arrange(self, has_clouds: bool) -> None:
         """Tell the viewer how to lay it out; `has_clouds` as in `blueprint`."""
         shapes = self.model.collision_shapes
-        stream.send_blueprint(blueprint(self.embodiment, shapes, has_clouds))
+        self._log.stream.send_blueprint(blueprint(self.embodiment, shapes, has_clouds))
 
     def flush(self) -> None:
         """Send what waits to be sent."""
@@ -263,11 +254,7 @@ class Scene:
         def handler(when: When, message: Any) -> None:
             entity = f"cameras/{camera}/color"
             if self._turn(entity, when, self._image_hz):
-                if hasattr(message, "format"):
-                    contents, media_type = compressed_color(message)
-                else:
-                    contents = jpeg(color_of(message), self._jpeg_quality)
-                    media_type = "image/jpeg"
+                contents, media_type = color_picture(message, camera, self._jpeg_quality)
                 picture = self._rr.EncodedImage(contents=contents, media_type=media_type)
                 self._log.at(when, entity, picture)
 
@@ -280,10 +267,7 @@ class Scene:
         def handler(when: When, message: Any) -> None:
             entity = f"cameras/{camera}/depth"
             if self._turn(entity, when, self._image_hz):
-                if hasattr(message, "format"):
-                    blob, media_type = compressed_depth(message)
-                else:
-                    blob, media_type = png(depth_of(message)), "image/png"
+                blob, media_type = depth_picture(message, camera)
                 picture = self._rr.EncodedDepthImage(
                     blob=blob,
                     media_type=media_type,
@@ -326,11 +310,13 @@ class Scene:
 
     # -- helpers ---------------------------------------------------------------------------
 
-    def _turn(self, what: str, when: When, rate_hz: float) -> bool:
+    def _turn(self, what: str, when: When, rate_hz: float | None) -> bool:
         """Whether so many a second let this one through.
 
         Stamps are counted, not gaps: colour and depth of one capture pass together.
         """
+        if rate_hz is None:
+            return True
         turn = int(when.capture_ns * 1e-9 * rate_hz)
         if self._turns.get(what) == turn:
             return False

@@ -261,8 +261,8 @@ def test_nan_is_a_gap_and_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("topic", "kind", "bad", "line"),
     [
-        ("/camera/head/color/image_raw", IMAGE, {"encoding": "rgb8"}, "is empty"),
-        ("/camera/head/depth/image_raw", IMAGE, {"encoding": "x"}, "no depth encoding"),
+        ("/camera/head/color/image_raw", IMAGE, {"encoding": "rgb8"}, "has 0 bytes for 0x0"),
+        ("/camera/head/depth/image_raw", IMAGE, {"encoding": "x"}, "has depth as x"),
         ("/camera/head/camera_info", "sensor_msgs/msg/CameraInfo", {}, "not positive"),
         ("/perception/cloud", "sensor_msgs/msg/PointCloud2", {"width": 3}, "no field x, y, z"),
         ("/robot/command", COMMAND, {"torso": [1.0]}, "torso has 4 joints, the message 1"),
