@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
+import os
+import reprlib
 import types
 import typing
 from pathlib import Path
@@ -17,25 +20,86 @@ from brs_hardware.errors import ConfigError
 T = TypeVar("T")
 
 
+def config_folder() -> Path:
+    """The `config/` folder: $BRS_CONFIG, else that of the source tree or the installed package."""
+    if override := os.environ.get("BRS_CONFIG"):
+        return Path(override)
+    here = Path(__file__).resolve().parents[2] / "config"
+    if here.is_dir():
+        return here
+    for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep):
+        installed = Path(prefix) / "share" / "brs" / "config"
+        if installed.is_dir():
+            return installed
+    raise ConfigError("the config folder is not found", remedy="set BRS_CONFIG to it")
+
+
+def named_file(folder: str, name: str, what: str, pattern: str = "*.yaml") -> Path:
+    """The YAML file that a name means.
+
+    Args:
+        folder: below `config/`, such as `cameras`.
+        name: of a file there without its ending, or any path that ends in `.yaml`.
+        what: it is a name of, for messages.
+        pattern: of the files whose names count.
+
+    Raises:
+        ConfigError: unknown name; tells the nearest.
+    """
+    if name.endswith(".yaml"):
+        return Path(name)
+    place = config_folder() / folder
+    known = [file.stem for file in place.glob(pattern)]
+    if name not in known:
+        raise ConfigError(
+            f"unknown {what} '{name}'", where=str(place), remedy=did_you_mean(name, known)
+        )
+    return place / f"{name}.yaml"
+
+
+def load_named(cls: type[T], folder: str, name: str, what: str) -> T:
+    """A dataclass from the file that a name means.
+
+    Args:
+        cls: the dataclass.
+        folder, name, what: see `named_file`.
+
+    Raises:
+        ConfigError: unknown name, and like `load`.
+    """
+    return load(cls, named_file(folder, name, what))
+
+
 def load_yaml(path: str | Path) -> Any:
     """Parsed YAML of a file.
 
     Raises:
-        ConfigError: the file is missing or is not YAML; names line and column.
+        ConfigError: the file is missing, cannot be read, is not YAML, or gives a key twice; names
+            line and column.
     """
     path = Path(path)
     try:
-        return yaml.safe_load(path.read_text())
+        text = path.read_text()
+        _check_doubled(yaml.compose(text, Loader=yaml.SafeLoader), str(path))
+        return yaml.safe_load(text)
     except FileNotFoundError:
         raise ConfigError(
             "no such file", where=str(path), remedy=f"look in {path.parent}"
         ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror}", where=str(path), remedy="name a readable file"
+        ) from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         problem = getattr(error, "problem", None) or "not valid YAML"
         raise ConfigError(
-            f"malformed YAML: {problem}", where=place, remedy="mend that line"
+            f"malformed YAML: {problem}",
+            where=_place(path, getattr(error, "problem_mark", None)),
+            remedy="mend that line",
+        ) from None
+    except (ValueError, RecursionError) as error:  # no text, an impossible date, nested too deep
+        raise ConfigError(
+            f"malformed YAML: {error}", where=str(path), remedy="mend the file"
         ) from None
 
 
@@ -91,6 +155,47 @@ def did_you_mean(word: str, known: typing.Iterable[str]) -> str:
     return f"did you mean {' or '.join(close)}?" if close else f"one of {', '.join(known)}"
 
 
+def float_fields(cls: Any) -> list[str]:
+    """Names of a dataclass's fields that hold one number each, which need not be whole."""
+    return [field.name for field in dataclasses.fields(cls) if field.type in (float, "float")]
+
+
+def positive(values: object, *names: str) -> None:
+    """Raises ValueError unless these fields, numbers or arrays of them, are above zero."""
+    for name in names:
+        if not np.all(np.asarray(getattr(values, name)) > 0.0):
+            raise ValueError(f"'{name}' must be positive")
+
+
+def _check_doubled(root: yaml.Node | None, path: str) -> None:
+    """Of two equal keys YAML would keep the last one in silence."""
+    left, known = [root], set()
+    while left:
+        node = left.pop()
+        if id(node) in known or not isinstance(node, yaml.CollectionNode):
+            continue
+        known.add(id(node))  # an anchor may be met again, even within itself
+        if isinstance(node, yaml.SequenceNode):
+            left += node.value
+            continue
+        left += [value for _, value in node.value]
+        keys: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            if key.value in keys:
+                raise ConfigError(
+                    f"key '{key.value}' is given twice",
+                    where=_place(path, key.start_mark),
+                    remedy="keep one of them",
+                )
+            keys.add(key.value)
+
+
+def _place(path: str | Path, mark: yaml.Mark | None) -> str:
+    return f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+
+
 def _convert(hint: Any, value: Any, where: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
@@ -100,12 +205,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return build(typing.cast(type, hint), value, where)
     if hint is np.ndarray or origin is np.ndarray:
-        try:
-            array = np.asarray(value, dtype=float)
-        except (TypeError, ValueError):
-            raise _wrong("numbers", value, where) from None
-        array.setflags(write=False)
-        return array
+        return _numbers(value, where)
     if origin is tuple:
         if not isinstance(value, list):
             raise _wrong("a list", value, where)
@@ -124,9 +224,12 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if not isinstance(value, dict):
             raise _wrong("keys and values", value, where)
         return {
-            key: _convert(arguments[1], item, f"{where}: {key}") for key, item in value.items()
+            _convert(arguments[0], key, where): _convert(arguments[1], item, f"{where}: {key}")
+            for key, item in value.items()
         }
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not _is_finite(value):
+            raise _wrong("a finite number", value, where)
         return float(value)
     if isinstance(hint, type) and (
         not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool)
@@ -135,5 +238,28 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     return value
 
 
+def _numbers(value: Any, where: str) -> np.ndarray:
+    """Array of a list of finite numbers, or of lists of them that are equally long."""
+    rows = value if isinstance(value, list) else [value]
+    if not any(isinstance(row, list) for row in rows):
+        rows = [value]
+    good = all(isinstance(row, list) and all(map(_is_finite, row)) for row in rows)
+    if not good or len({len(row) for row in rows}) > 1:
+        raise _wrong("finite numbers", value, where)
+    array = np.array(value, dtype=float)
+    array.setflags(write=False)
+    return array
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return type(value) in (int, float) and math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
+
+
 def _wrong(expected: str, value: Any, where: str) -> ConfigError:
-    return ConfigError(f"expected {expected}, got {value!r}", where=where, remedy="correct it")
+    short = reprlib.Repr()  # a list may hold itself
+    short.maxlevel = 2
+    got = short.repr(value)
+    return ConfigError(f"expected {expected}, got {got}", where=where, remedy="correct it")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from brs_hardware import config
-from brs_hardware.errors import ConfigError
 from brs_hardware.galaxea.interface import VendorInterface
+
+# A robot of 96 kg must not go on for longer than this without news, whatever a file says.
+LONGEST_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class JointGroup:
                 raise ValueError(f"'{name}' needs {count} numbers, one a joint of {self.joints}")
         if np.any(self.lower >= self.upper):
             raise ValueError("'lower' must be below 'upper' for every joint")
+        config.positive(self, *numbers[2:])
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,11 @@ class Gripper:
     end_effector: str = "parallel_jaw"  # or another that brs_hardware.end_effectors knows
     hand: HandConfig | None = None  # where the end effector is a hand
 
+    def __post_init__(self) -> None:
+        config.positive(self, "max_speed")
+        if self.stroke_open_mm == self.stroke_closed_mm:
+            raise ValueError("'stroke_open_mm' and 'stroke_closed_mm' are the same")
+
     def to_stroke_mm(self, closed: float) -> float:
         """Stroke [mm] for a closing fraction 0..1."""
         return self.stroke_open_mm + closed * (self.stroke_closed_mm - self.stroke_open_mm)
@@ -130,6 +137,16 @@ class Base:
     brake_topic: str
     odometry_topic: str
 
+    def __post_init__(self) -> None:
+        for name in ("max_velocity", "max_acceleration", "deadband"):
+            if getattr(self, name).shape != (3,):
+                raise ValueError(f"'{name}' needs 3 numbers: x, y, turning")
+        if self.wheel_positions.ndim != 2 or self.wheel_positions.shape[1:] != (2,):
+            raise ValueError("'wheel_positions' needs x and y of each wheel")
+        config.positive(self, "max_velocity", "max_acceleration", "wheel_radius")
+        if np.any(self.deadband < 0.0):
+            raise ValueError("'deadband' must not be negative")
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -142,6 +159,15 @@ class Camera:
     height: int  # [px]
     vertical_fov: float  # [rad]
     depth_range: np.ndarray  # (2,) [m]
+
+    def __post_init__(self) -> None:
+        config.positive(self, "width", "height")
+        if not 0.0 < self.vertical_fov < np.pi:
+            raise ValueError("'vertical_fov' must lie between 0 and pi")
+        if self.position.shape != (3,) or self.rpy.shape != (3,):
+            raise ValueError("'position' and 'rpy' need 3 numbers each")
+        if self.depth_range.shape != (2,) or not 0 <= self.depth_range[0] < self.depth_range[1]:
+            raise ValueError("'depth_range' needs nearest and farthest, in metres")
 
 
 @dataclass(frozen=True)
@@ -168,13 +194,18 @@ class Embodiment:
     PARTS = (*GROUPS, *GRIPPERS, "base")
 
     def __post_init__(self) -> None:
+        if not 0.0 < self.feedback_timeout_s <= LONGEST_TIMEOUT_S:
+            raise ValueError(f"'feedback_timeout_s' must lie within 0 and {LONGEST_TIMEOUT_S} s")
         self._check_vendor()
         for pose, groups in self.poses.items():
             for name, values in groups.items():
                 if name not in self.GROUPS:
                     raise ValueError(f"pose '{pose}': '{name}' is none of {self.GROUPS}")
-                if values.shape != (len(self.group(name).joints),):
+                group = self.group(name)
+                if values.shape != (len(group.joints),):
                     raise ValueError(f"pose '{pose}': '{name}' has the wrong number of joints")
+                if np.any((values < group.lower) | (values > group.upper)):
+                    raise ValueError(f"pose '{pose}': '{name}' lies beyond the joints' limits")
 
     def _check_vendor(self) -> None:
         for name, names in self.vendor.feedback_names.items():
@@ -208,31 +239,14 @@ class Embodiment:
         return Path(self.path).parent / self.urdf
 
 
-def config_folder() -> Path:
-    """The `config/` folder: $BRS_CONFIG, else that of the source tree or the installed package."""
-    if override := os.environ.get("BRS_CONFIG"):
-        return Path(override)
-    here = Path(__file__).resolve().parents[2] / "config"
-    if here.is_dir():
-        return here
-    for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep):
-        installed = Path(prefix) / "share" / "brs" / "config"
-        if installed.is_dir():
-            return installed
-    raise ConfigError("the config folder is not found", remedy="set BRS_CONFIG to it")
-
-
 def load_embodiment(name: str = "r1") -> Embodiment:
     """The robot `name` (a file in config/robots, or a path to a YAML file).
 
     Raises:
         ConfigError: unknown robot, malformed YAML, unknown keys, wrong counts.
     """
-    folder = config_folder() / "robots"
-    path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
-    if not path.exists() and not name.endswith(".yaml"):
-        known = [entry.stem for entry in folder.glob("*.urdf")]
-        raise ConfigError(f"unknown robot '{name}'", remedy=config.did_you_mean(name, known))
+    # Beside a robot lie its collisions and its stability, which are no robots.
+    path = config.named_file("robots", name, "robot", "*.urdf")
     values = config.load_yaml(path)
     if isinstance(values, dict):
         values = {**values, "path": str(path.resolve())}

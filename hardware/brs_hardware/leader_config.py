@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from brs_hardware import config
-from brs_hardware.embodiment import config_folder
 from brs_hardware.errors import ConfigError
+
+_HIGHEST_ID = 252  # of Dynamixel's protocol 2.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class ArmConfig:
                 raise ValueError(f"'{name}' needs {count} numbers, one a joint")
         if not np.all(np.abs(self.signs) == 1.0):
             raise ValueError("'signs' must be 1 or -1")
+        if any(not 0 <= motor <= _HIGHEST_ID for motor in self.motors):
+            raise ValueError(f"motor ids must lie within 0 and {_HIGHEST_ID}")
         for master in self.slaves:
             if master not in self.masters:
                 raise ValueError(f"'slaves' names master {master}, which is none of 'masters'")
@@ -83,6 +86,7 @@ class JoyConConfig:
     silent_after_s: float = 0.2
 
     def __post_init__(self) -> None:
+        config.positive(self, "silent_after_s")
         if not 0.0 <= self.dead_zone < 1.0:
             raise ValueError("'dead_zone' must be at least 0 and below 1")
 
@@ -110,6 +114,7 @@ class CalibrationConfig:
     drift_tolerance_rad: float = 0.15  # by which a pose held by hand may be off in a check
 
     def __post_init__(self) -> None:
+        config.positive(self, "samples", *config.float_fields(self))
         first, second = self.poses
         move = np.concatenate([second.left - first.left, second.right - first.right])
         least, most = 2.0 * self.pose_tolerance_rad, np.pi - self.pose_tolerance_rad
@@ -139,6 +144,9 @@ class JoyLoConfig:
     calibration: CalibrationConfig | None = None  # None: bound to `neutral` at every start
 
     def __post_init__(self) -> None:
+        config.positive(
+            self, "baud", "hold_current_ma", "max_failures", *config.float_fields(self)
+        )
         for pose in self.calibration.poses if self.calibration else ():
             counts = len(pose.left), len(pose.right)
             if counts != (len(self.left.joints), len(self.right.joints)):
@@ -204,7 +212,7 @@ def load_leader(name: str = "joylo", runtime: Path | None = None) -> JoyLoConfig
     Raises:
         ConfigError: unknown leader, malformed YAML, unknown keys, wrong counts.
     """
-    path = _leader_file(name)
+    path = config.named_file("leaders", name, "leader")
     loaded = config.build(JoyLoConfig, _merged(path), str(path))
     here = str(runtime or runtime_folder())
 
@@ -220,23 +228,12 @@ def load_leader(name: str = "joylo", runtime: Path | None = None) -> JoyLoConfig
     )
 
 
-def _leader_file(name: str) -> Path:
-    folder = config_folder() / "leaders"
-    path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
-    if not path.is_file():
-        known = [file.stem for file in folder.glob("*.yaml")]
-        raise ConfigError(
-            f"unknown leader '{name}'", where=str(path), remedy=config.did_you_mean(name, known)
-        )
-    return path
-
-
 def _merged(path: Path, below: tuple[Path, ...] = ()) -> Any:
     """The file's keys over those of the leader that its key `like` names, if it has one."""
     values = config.load_yaml(path)
     if not isinstance(values, dict) or "like" not in values:
         return values
-    other = _leader_file(str(values.pop("like")))
+    other = config.named_file("leaders", str(values.pop("like")), "leader")
     if other in (path, *below):
         raise ConfigError("is like itself", where=str(path), remedy="name another leader")
     others = _merged(other, (path, *below))

@@ -11,7 +11,6 @@ towards greater angles.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -21,8 +20,6 @@ from brs_hardware.dynamixel.control_table import (
     RAD_PER_S_PER_UNIT,
     RAD_PER_TICK,
 )
-from brs_hardware.embodiment import config_folder
-from brs_hardware.errors import ConfigError
 from brs_hardware.leader_dynamics import LeaderModel
 from brs_hardware.passivity import LoopTiming, PassivityConfig
 
@@ -42,6 +39,11 @@ class BilateralGains:
     follower_velocity: float = 1.0  # share of the robot's velocity in that difference
     current_limit_a: float = 0.35  # of the feedback alone
 
+    def __post_init__(self) -> None:
+        config.positive(self, "current_limit_a")
+        if not 0.0 <= self.follower_velocity <= 1.0:
+            raise ValueError("'follower_velocity' is a share")
+
     @property
     def whole_damping_a_s_rad(self) -> np.ndarray:
         """(n,) all damping together, for the check of passivity."""
@@ -59,6 +61,11 @@ class HoldGains:
     integral_limit_a: float
     integral_dead_band_rad: float
     current_limit_a: float
+
+    def __post_init__(self) -> None:
+        config.positive(self, "current_limit_a")
+        if min(self.integral_a_rad_s, self.integral_limit_a, self.integral_dead_band_rad) < 0.0:
+            raise ValueError("the numbers of the integral must not be negative")
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,7 @@ class LeaderControlConfig:
             for name, value in vars(gains).items():
                 if isinstance(value, np.ndarray) and (value.shape != joints or np.any(value < 0)):
                     raise ValueError(f"'{name}' needs {joints[0]} numbers of at least 0")
+        config.positive(self, "temperature_limit_c", *config.float_fields(self))
         if not 0.02 <= self.watchdog_s <= 0.1:
             raise ValueError("'watchdog_s' must lie between 0.02 and 0.1")
 
@@ -135,16 +143,7 @@ def load_leader_control(name: str = "joylo") -> LeaderControlConfig:
     Raises:
         ConfigError: unknown name, malformed YAML, unknown keys, wrong counts.
     """
-    folder = config_folder() / "leaders" / "control"
-    path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
-    if not path.is_file():
-        known = [file.stem for file in folder.glob("*.yaml")]
-        raise ConfigError(
-            f"unknown leader control '{name}'",
-            where=str(path),
-            remedy=config.did_you_mean(name, known),
-        )
-    return config.load(LeaderControlConfig, path)
+    return config.load_named(LeaderControlConfig, "leaders/control", name, "leader control")
 
 
 def gains_from_raw(stiffness: float, damping: float) -> tuple[float, float]:

@@ -17,7 +17,8 @@ from brs_hardware.cameras import (
     load_cameras,
     make_camera,
 )
-from brs_hardware.embodiment import config_folder, load_embodiment
+from brs_hardware.config import config_folder
+from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import ConfigError, DeviceError
 from brs_sim.cameras import CameraRenderer
 from brs_sim.emulators.cameras import ScriptedCamera, SimulatedCamera

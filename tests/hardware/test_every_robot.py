@@ -12,8 +12,9 @@ from robot_samples import command_like, state_at
 from brs_hardware.collision import CollisionGuard
 from brs_hardware.collision_config import load_collision_config
 from brs_hardware.collision_model import CollisionModel
+from brs_hardware.config import config_folder
 from brs_hardware.description import describe
-from brs_hardware.embodiment import Embodiment, config_folder, load_embodiment
+from brs_hardware.embodiment import Embodiment, load_embodiment
 from brs_hardware.kinematics import Kinematics
 from brs_hardware.safety import SafetySupervisor
 from brs_hardware.safety.setup import load_safety, make_supervisor

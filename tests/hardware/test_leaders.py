@@ -12,7 +12,8 @@ import pytest
 from robot_samples import state_at
 from scipy.spatial.transform import Rotation
 
-from brs_hardware.embodiment import Embodiment, config_folder, load_embodiment
+from brs_hardware.config import config_folder
+from brs_hardware.embodiment import Embodiment, load_embodiment
 from brs_hardware.errors import ConfigError
 from brs_hardware.kinematics import Kinematics
 from brs_hardware.leaders import LEADERS, DirectLeader, LeaderSamples, make_leader

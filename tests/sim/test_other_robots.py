@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from brs_hardware.config import config_folder
 from brs_hardware.description import describe
-from brs_hardware.embodiment import config_folder, load_embodiment
+from brs_hardware.embodiment import load_embodiment
 from brs_hardware.kinematics import Kinematics, optical_frame
 from brs_sim.model import build_model, floor_to_base
 from brs_sim.world import World

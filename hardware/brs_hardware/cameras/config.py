@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from brs_hardware import config
-from brs_hardware.embodiment import config_folder
-from brs_hardware.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -58,11 +55,4 @@ def load_cameras(name: str) -> CameraRig:
     Raises:
         ConfigError: unknown rig, malformed YAML, unknown keys, impossible values.
     """
-    folder = config_folder() / "cameras"
-    path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
-    if not path.is_file():
-        known = [file.stem for file in folder.glob("*.yaml")]
-        raise ConfigError(
-            f"unknown cameras '{name}'", where=str(path), remedy=config.did_you_mean(name, known)
-        )
-    return config.load(CameraRig, path)
+    return config.load_named(CameraRig, "cameras", name, "cameras")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from brs_hardware import config
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import ConfigError, DeviceError
 from brs_hardware.joylo import JoyLo
@@ -45,6 +46,9 @@ class ChainConfig:
     arm: ArmConfig
     trigger: TriggerConfig | None = None
 
+    def __post_init__(self) -> None:
+        config.positive(self, "baud")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChainSettings(DirectSettings):
@@ -59,6 +63,7 @@ class ChainSettings(DirectSettings):
     reply_timeout_s: float = 0.05  # a slow bus of GELLO's needs more than JoyLo's
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.left.port == self.right.port and self.left.baud != self.right.baud:
             raise ValueError("both arms are on one bus, at different baud rates")
 

@@ -12,13 +12,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 from brs_hardware import config
-from brs_hardware.embodiment import Embodiment, config_folder
+from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import ConfigError, DeviceError
 from brs_hardware.leaders.hands import SIDES, ManualAction
 from brs_hardware.teleop import CLUTCH, DEADMAN, LOCK
@@ -38,6 +37,9 @@ class DirectSettings:
     state_timeout_s: float = 0.2  # of the robot's state
     lead_rad: float = 0.4  # the arms run at most so far ahead of the measured ones
     jump_rad: float = 0.3  # that no joint moves from one update to the next
+
+    def __post_init__(self) -> None:
+        config.positive(self, *(set(config.float_fields(self)) - {"heading_rad"}))
 
 
 @dataclass(frozen=True)
@@ -172,13 +174,7 @@ def make_leader(name: str, embodiment: Embodiment) -> DirectLeader:
     Raises:
         ConfigError: no such file or kind, unknown keys, wrong values.
     """
-    folder = config_folder() / "leaders"
-    path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
-    if not path.is_file():
-        known = [file.stem for file in folder.glob("*.yaml")]
-        raise ConfigError(
-            f"unknown leader '{name}'", where=str(path), remedy=config.did_you_mean(name, known)
-        )
+    path = config.named_file("leaders", name, "leader")
     values = config.load_yaml(path)
     if not isinstance(values, dict) or "kind" not in values:
         raise ConfigError(

@@ -41,6 +41,7 @@ class PoseSettings(DirectSettings):
     tools: ToolSettings = field(default_factory=ToolSettings)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for side in SIDES:
             for name in getattr(self, f"{side}_buttons"):
                 if name and name not in JOYCON_BUTTONS[side]:

@@ -27,6 +27,7 @@ class RateSettings(DirectSettings):
     tools: ToolSettings = field(default_factory=ToolSettings)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.moves not in MOVES:
             raise ValueError(f"unknown moves '{self.moves}', {did_you_mean(self.moves, MOVES)}")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from brs_hardware import config
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.kinematics import Kinematics
 
@@ -25,6 +26,9 @@ class ToolSettings:
     # arms, a tool rather tilts a little than stay where it is.
     turn_weight_m: float = 0.15
     damping: float = 0.02  # [m/rad]: directions in which joints move the tool less fade out
+
+    def __post_init__(self) -> None:
+        config.positive(self, *config.float_fields(self))
 
 
 class ToolControl:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from brs_hardware import config
-from brs_hardware.embodiment import config_folder
-from brs_hardware.errors import ConfigError
 
 SAMPLINGS = ("farthest", "random", "none")
 
@@ -73,11 +70,4 @@ def load_cloud(name: str = "default") -> CloudConfig:
     Raises:
         ConfigError: no such file, malformed YAML, unknown keys, impossible values.
     """
-    folder = config_folder() / "perception"
-    path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
-    if not path.is_file():
-        known = [file.stem for file in folder.glob("*.yaml")]
-        raise ConfigError(
-            f"unknown cloud '{name}'", where=str(path), remedy=config.did_you_mean(name, known)
-        )
-    return config.load(CloudConfig, path)
+    return config.load_named(CloudConfig, "perception", name, "cloud")

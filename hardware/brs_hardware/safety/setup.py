@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from brs_hardware import config
 from brs_hardware.collision import CollisionGuard
 from brs_hardware.collision_config import KeepOut
-from brs_hardware.embodiment import Embodiment, config_folder
-from brs_hardware.errors import ConfigError
+from brs_hardware.embodiment import Embodiment
 from brs_hardware.safety.guards import BalanceRule, BaseRule, CollisionRule
 from brs_hardware.safety.supervisor import PostureGuard, SafetySupervisor
 from brs_hardware.safety.verdict import SafetyConfig
@@ -25,6 +23,11 @@ class SafetySetup:
     balance: bool = True  # keep it from tipping over; slow the base where it is tall or reaches
     keep_outs: tuple[KeepOut, ...] = ()
 
+    @property
+    def needs_pose(self) -> bool:
+        """Whether a rule asks where the base is: some keep-out stays behind when it drives."""
+        return any(box.frame == "odom" for box in self.keep_outs)
+
 
 def load_safety(name: str = "default") -> SafetySetup:
     """The set-up `name` (a file in config/safety, or a path to a YAML file).
@@ -32,16 +35,7 @@ def load_safety(name: str = "default") -> SafetySetup:
     Raises:
         ConfigError: no such file, malformed YAML, unknown keys.
     """
-    folder = config_folder() / "safety"
-    path = Path(name) if name.endswith(".yaml") else folder / f"{name}.yaml"
-    if not path.is_file():
-        known = [file.stem for file in folder.glob("*.yaml")]
-        raise ConfigError(
-            f"unknown safety set-up '{name}'",
-            where=str(path),
-            remedy=config.did_you_mean(name, known),
-        )
-    return config.load(SafetySetup, path)
+    return config.load_named(SafetySetup, "safety", name, "safety set-up")
 
 
 def make_supervisor(embodiment: Embodiment, setup: SafetySetup) -> SafetySupervisor:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brs_hardware.embodiment import config_folder
+from brs_hardware.config import config_folder
 from brs_hardware.errors import ConfigError
 from brs_hardware.perception.config import CloudConfig, CropBox, load_cloud
 
@@ -52,7 +52,7 @@ def test_the_tasks_of_brs_are_there() -> None:
         (CROP + "wait_s: .inf", "wait_s"),
         ("crop: {lower: [0, 0], upper: [1, 1, 1]}", "x, y, z"),
         ("crop: {lower: [0, 2, 0], upper: [1, 1, 1]}", "below"),
-        ("crop: {lower: [0, .nan, 0], upper: [1, 1, 1]}", "below"),
+        ("crop: {lower: [0, .nan, 0], upper: [1, 1, 1]}", "expected finite numbers"),
     ],
 )
 def test_mistakes_are_told(tmp_path: Path, text: str, what: str) -> None:
