@@ -23,8 +23,8 @@ from brs_ml.episode.metadata import Contents, EpisodeInfo, Topic, write_info, wr
 from brs_ml.episode.scan import repair
 
 MEGABYTE = 1 << 20
-# An index of every chunk stays in memory until the episode is closed: with three cameras and chunks
-# of 2 MB more than half a megabyte a minute, with these a quarter of it.
+# An index of every chunk stays in memory until the episode is closed: with three cameras and
+# chunks of 2 MB more than half a megabyte a minute, with these a quarter of it.
 CHUNK_BYTES = 8 * MEGABYTE
 # Given back when the disk is full, so that summary and metadata still fit.
 RESERVE_BYTES = 2 * MEGABYTE
