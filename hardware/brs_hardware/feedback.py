@@ -14,14 +14,21 @@ from brs_hardware.types import JointGroupState, WholeBodyState
 
 
 class FeedbackAssembler:
-    """Keeps the newest sample of each stream and joins them on request."""
+    """Keeps the newest sample of each stream and joins them on request.
 
-    def __init__(self, embodiment: Embodiment) -> None:
+    Args:
+        embodiment: the robot.
+        needs_pose: whether a pose of the base is a part without which there is no state. Else one
+            may come, and counts however old it is.
+    """
+
+    def __init__(self, embodiment: Embodiment, needs_pose: bool = False) -> None:
         self.embodiment = embodiment
+        self._needs_pose = needs_pose
         self._groups: dict[str, tuple[float, JointGroupState]] = {}
         self._grippers: dict[str, tuple[float, float]] = {}
         self._base_velocity: tuple[float, np.ndarray] | None = None
-        self._base_pose = np.zeros(3)
+        self._base_pose: tuple[float, np.ndarray] | None = None
         # Group -> the names last seen and the entries that are its joints.
         self._orders: dict[str, tuple[Sequence[str], np.ndarray]] = {}
 
@@ -64,10 +71,14 @@ class FeedbackAssembler:
             velocity=velocity[order] if len(velocity) > order.max() else zeros,
             effort=effort[order] if len(effort) > order.max() else zeros,
         )
-        if not np.all(np.isfinite(state.position)):
-            raise ConfigError(
-                "a joint position is not a number", where=where, remedy="check its encoder"
-            )
+        for what, values in vars(state).items():
+            if not np.all(np.isfinite(values)):
+                joint = joints[int(np.argmin(np.isfinite(values)))]
+                raise ConfigError(
+                    f"the {what} of {joint} is not a number",
+                    where=where,
+                    remedy="check its encoder and driver",
+                )
         self._groups[group] = (stamp_s, state)
 
     def _order(self, group: str, names: Sequence[str]) -> np.ndarray:
@@ -117,9 +128,13 @@ class FeedbackAssembler:
             )
         self._base_velocity = (stamp_s, velocity)
 
-    def base_pose(self, pose: np.ndarray) -> None:
-        """Take the base pose (3,) x, y [m], yaw [rad] in odom."""
-        self._base_pose = pose
+    def base_pose(self, stamp_s: float, pose: np.ndarray) -> None:
+        """Take the base pose (3,) x, y [m], yaw [rad] in odom. Raises ConfigError: not finite."""
+        if not np.all(np.isfinite(pose)):
+            raise ConfigError(
+                "the base pose is not a number", where=self.embodiment.base.odometry_topic
+            )
+        self._base_pose = (stamp_s, pose)
 
     def missing(self) -> list[str]:
         """Feedback topics that never delivered."""
@@ -128,19 +143,21 @@ class FeedbackAssembler:
         topics += [
             robot.gripper(n).feedback_topic for n in robot.GRIPPERS if n not in self._grippers
         ]
-        return topics + ([] if self._base_velocity else [robot.base.feedback_topic])
+        topics += [] if self._base_velocity else [robot.base.feedback_topic]
+        lacks_pose = self._needs_pose and self._base_pose is None
+        return topics + ([robot.base.odometry_topic] if lacks_pose else [])
 
     def state(self) -> WholeBodyState | None:
         """The robot as measured, stamped with its oldest part; None until every part came."""
-        complete = len(self._groups) == len(self.embodiment.GROUPS) and len(self._grippers) == len(
-            self.embodiment.GRIPPERS
-        )
-        if self._base_velocity is None or not complete:
+        if self._base_velocity is None or self.missing():
             return None
         stamps = [stamp_s for stamp_s, _ in (*self._groups.values(), *self._grippers.values())]
+        pose_s, pose = self._base_pose or (np.inf, np.zeros(3))
+        if self._needs_pose:
+            stamps.append(pose_s)
         return WholeBodyState(
             stamp_s=min(*stamps, self._base_velocity[0]),
-            base_pose=self._base_pose,
+            base_pose=pose,
             base_velocity=self._base_velocity[1],
             torso=self._groups["torso"][1],
             left_arm=self._groups["left_arm"][1],

@@ -72,6 +72,38 @@ def test_garbage_is_refused(
         FeedbackAssembler(robot).gripper("left_gripper", 1.0, float("nan"))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("spoiled", ["position", "velocity", "effort"])
+def test_every_number_of_a_joint_must_be_one(
+    robot: Embodiment, spoiled: str, value: float
+) -> None:
+    arrays = {name: np.zeros(4) for name in ("position", "velocity", "effort")}
+    arrays[spoiled][2] = value
+    with pytest.raises(ConfigError, match=f"the {spoiled} of torso_joint3 is not a number"):
+        FeedbackAssembler(robot).joints("torso", 1.0, robot.torso.joints, **arrays)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_base_that_is_nowhere_or_nowhither_is_refused(robot: Embodiment, value: float) -> None:
+    assembler = FeedbackAssembler(robot)
+    with pytest.raises(ConfigError, match="odom: the base pose is not a number"):
+        assembler.base_pose(1.0, np.array([0.0, value, 0.0]))
+    with pytest.raises(ConfigError, match="the base velocity is not a number"):
+        assembler.base_velocity(1.0, np.array([0.0, value, 0.0]))
+
+
+def test_a_pose_counts_as_feedback_only_where_it_is_needed(robot: Embodiment) -> None:
+    for needs_pose in (False, True):
+        assembler = FeedbackAssembler(robot, needs_pose)
+        fill(assembler, 5.0)
+        assert assembler.missing() == (["odom"] if needs_pose else [])
+        assert (assembler.state() is None) == needs_pose
+        assembler.base_pose(3.0, np.array([1.0, 2.0, 0.5]))
+        state = assembler.state()
+        assert state is not None and state.base_pose.tolist() == [1.0, 2.0, 0.5]
+        assert state.stamp_s == (3.0 if needs_pose else 5.0)
+
+
 def with_vendor(robot: Embodiment, **change: object) -> Embodiment:
     return replace(robot, vendor=replace(robot.vendor, **change))  # type: ignore[arg-type]
 

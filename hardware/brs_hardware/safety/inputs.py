@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from brs_hardware.embodiment import Embodiment
@@ -26,9 +28,14 @@ def malformed(command: WholeBodyCommand, embodiment: Embodiment) -> SafetyEvent 
         if not np.all(finite):
             joint = joints[int(np.argmin(finite))]
             return held("not_a_number", f"{joint} is commanded to NaN or infinity", joint)
+    if np.shape(command.base_velocity) != (3,):
+        count = np.size(command.base_velocity)
+        return held("wrong_size", f"the base's velocity has {count} values, 3 expected", "base")
     rest = (*command.base_velocity, command.left_gripper, command.right_gripper)
-    if len(rest) != 5 or not np.all(np.isfinite(rest)):
+    if not np.all(np.isfinite(rest)):
         return held("not_a_number", "base or gripper is commanded to NaN or infinity", "base")
+    if not math.isfinite(command.stamp_s):
+        return held("not_a_number", "the command's stamp is NaN or infinity")
     return None
 
 
@@ -62,6 +69,12 @@ class FeedbackWatch:
             return held(
                 "feedback_stale", "no feedback from the robot yet; is it (or r1_sim) running?"
             )
+        if part := _garbled(state):
+            return held(
+                "feedback_not_a_number",
+                f"{part} is measured as NaN or infinity; check that part and its driver",
+                part,
+            )
         age_s = now_s - state.stamp_s
         if age_s > self._timeout_s:
             return held(
@@ -76,6 +89,20 @@ class FeedbackWatch:
                 " workstation alike",
             )
         return None
+
+
+def _garbled(state: WholeBodyState) -> str:
+    """The part of the robot of which something measured is no number; "" if all is."""
+    for name in Embodiment.GROUPS:
+        group = getattr(state, name)
+        if not np.all(np.isfinite((group.position, group.velocity, group.effort))):
+            return name
+    if not np.all(np.isfinite((*state.base_pose, *state.base_velocity))):
+        return "base"
+    for name in Embodiment.GRIPPERS:
+        if not math.isfinite(getattr(state, name)):
+            return name
+    return "" if math.isfinite(state.stamp_s) else "the stamp"
 
 
 class ClockWatch:
@@ -98,16 +125,24 @@ class ClockWatch:
         """Measure from now on."""
         self._last_s, self._unsettled_s = now_s, 0.0
 
-    def step(self, now_s: float) -> tuple[float, bool]:
-        """Length of the step that ends now, never negative, and whether the clock was set back."""
+    def step(self, now_s: float) -> tuple[float, float, bool]:
+        """What time it is, after which step, never negative, and whether the clock is believed.
+
+        A clock that shows no number leaves the time where it was.
+        """
+        if not math.isfinite(now_s):
+            self._distrust(f"the clock shows {now_s}; holding still")
+            return self._last_s, self._nominal_s, False
         passed_s, self._last_s = now_s - self._last_s, now_s
-        back = passed_s < 0.0
-        step_s = self._nominal_s if passed_s < 0.0 else min(passed_s, self._longest_s)
+        if passed_s < 0.0:
+            self._distrust(f"the clock was set back by {-passed_s:.2f} s; holding still")
+            return now_s, self._nominal_s, False
+        step_s = min(passed_s, self._longest_s)
         self._unsettled_s = max(0.0, self._unsettled_s - step_s)
-        if back:
-            self._message = f"the clock was set back by {-passed_s:.2f} s; holding still"
-            self._unsettled_s = self._settle_s
-        return step_s, back
+        return now_s, step_s, True
+
+    def _distrust(self, message: str) -> None:
+        self._message, self._unsettled_s = message, self._settle_s
 
     def event(self) -> SafetyEvent | None:
         """An event until the clock has settled."""

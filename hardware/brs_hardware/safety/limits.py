@@ -12,6 +12,8 @@ from brs_hardware.safety.verdict import SafetyEvent, Severity
 from brs_hardware.types import WholeBodyCommand, WholeBodyState
 
 _WORTH_TELLING = 1.02  # of a limit; what is cut off below is no news
+# A joint is told of that goes with so much of its greatest speed and will still need so long [s].
+_FULL_SPEED, _BEHIND_S = 0.9, 0.1
 
 
 class CommandedMotion:
@@ -36,8 +38,9 @@ class CommandedMotion:
         self._lower = np.concatenate([group.lower for group in groups])
         self._upper = np.concatenate([group.upper for group in groups])
         self.max_acceleration = np.concatenate([group.max_acceleration for group in groups])
+        self._max_velocity = np.concatenate([group.max_velocity for group in groups])
         self._joints = JointMotion(
-            np.concatenate([group.max_velocity for group in groups]),
+            self._max_velocity,
             self.max_acceleration,
             np.concatenate([group.max_jerk for group in groups]),
         )
@@ -74,31 +77,47 @@ class CommandedMotion:
         measured = self.row({name: getattr(state, name).position for name in self._rows})
         self._joints.settle(np.clip(measured, self._lower, self._upper))
         self.base_velocity = np.zeros(3)
-        self.grippers = {name: getattr(state, name) for name in Embodiment.GRIPPERS}
+        self.grippers = {
+            name: min(max(getattr(state, name), 0.0), 1.0) for name in Embodiment.GRIPPERS
+        }
 
-    def toward(self, target: np.ndarray, dt_s: float, speed: float = 1.0) -> SafetyEvent | None:
+    def toward(self, target: np.ndarray, dt_s: float, speed: float = 1.0) -> list[SafetyEvent]:
         """Move the joints one step toward `target` (n,), and tell what the limits changed of it.
 
         Args:
-            target: (n,) where to.
+            target: (n,) where to [rad].
             dt_s: since the last step [s].
             speed: share of the greatest joint velocity.
+
+        Raises:
+            ArithmeticError: no motion was found, which no finite target may bring about.
         """
         inside = np.clip(target, self._lower, self._upper)
         beyond = np.abs(target - inside)
         worst = int(np.argmax(beyond))
-        event = None
+        events = []
         if beyond[worst] > 1e-3:
             joint = self._names[worst]
-            event = SafetyEvent(
-                "joint_limit",
-                Severity.LIMITED,
-                joint,
-                f"{joint} asked {beyond[worst]:.2f} rad beyond its limit; stopped there",
-            )
+            message = f"{joint} asked {beyond[worst]:.3g} rad beyond its limit; stopped there"
+            events.append(SafetyEvent("joint_limit", Severity.LIMITED, joint, message))
         self._joints.toward(inside, dt_s, speed)
         self._joints.stay_within(self._lower, self._upper, dt_s)
-        return event
+        return [*events, *self._behind(inside, speed * self._max_velocity)]
+
+    def _behind(self, wanted: np.ndarray, fastest: np.ndarray) -> list[SafetyEvent]:
+        """Tells of a joint that goes as fast as it may, and yet stays behind what is asked."""
+        gap = wanted - self.position
+        late_s = np.abs(gap) / fastest
+        late_s[self.velocity * np.sign(gap) < _FULL_SPEED * fastest] = 0.0
+        worst = int(np.argmax(late_s))
+        if late_s[worst] < _BEHIND_S:
+            return []
+        joint = self._names[worst]
+        message = (
+            f"{joint} goes with its greatest speed, {fastest[worst]:.2f} rad/s, and is"
+            f" {abs(gap[worst]):.2f} rad behind what is asked"
+        )
+        return [SafetyEvent("joint_speed", Severity.LIMITED, joint, message)]
 
     def brake(self, dt_s: float) -> None:
         """Bring the joints to rest by one step; the base stands at once."""
@@ -135,8 +154,7 @@ class CommandedMotion:
             "base_velocity",
             Severity.LIMITED,
             "base",
-            f"base asked for {np.round(wanted, 2).tolist()}; "
-            f"limited to {np.round(fastest, 2).tolist()}{why}",
+            f"base asked for {_listed(wanted)}; limited to {_listed(fastest)}{why}",
         )
 
     def grip(self, target: WholeBodyCommand, dt_s: float) -> None:
@@ -159,3 +177,7 @@ class CommandedMotion:
             right_gripper=self.grippers["right_gripper"],
             source=source,
         )
+
+
+def _listed(values: np.ndarray) -> str:
+    return f"[{', '.join(f'{value:.3g}' for value in values)}]"

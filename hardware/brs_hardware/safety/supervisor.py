@@ -98,6 +98,9 @@ class SafetySupervisor:
         self._base_watch = BaseWatch(self.config)
         self._contact: SafetyEvent | None = None  # latched until the person lets go
         self._contact_at = np.zeros(0)  # (n,) measured joints when it was found
+        self._base_pose = np.zeros(
+            3
+        )  # (3,) x, y [m], yaw [rad] in odom, where it was measured last
         self._unled_s = 0.0  # how long no command has been acceptable
         self._command: WholeBodyCommand | None = None
         self._received_s = -np.inf
@@ -200,8 +203,8 @@ class SafetySupervisor:
             now_s: the node's clock [s].
             state: newest measurement, None before the first.
         """
-        dt_s, set_back = self._clock.step(now_s)
-        if set_back:
+        now_s, dt_s, believed = self._clock.step(now_s)
+        if not believed:
             self._command = None
         events = [held(rule, message) for rule, message in self.faults.items()]
         events += [
@@ -209,7 +212,12 @@ class SafetySupervisor:
         ]
         if self.mode is Mode.ESTOP:
             events.append(held("estop", f"e-stop latched: {self.estop_reason}"))
-        events += filter(None, [self._clock.event(), self._feedback.check(now_s, state)])
+        feedback = self._feedback.check(now_s, state)
+        if state is None or (feedback and feedback.rule == "feedback_not_a_number"):
+            state = None  # no rule may be asked about it; the base is where it was seen last
+        else:
+            self._base_pose = state.base_pose
+        events += filter(None, [self._clock.event(), feedback])
         self._distrust_s = max(0.0, self._distrust_s - dt_s)
         target, refused = self._acceptable(now_s)
         if not self._commanding:
@@ -221,8 +229,9 @@ class SafetySupervisor:
             events += self._contacts(dt_s, state)
         still = target is None or any(event.severity is Severity.HELD for event in events)
         if dt_s > 0.0:
-            base_pose = state.base_pose if state else np.zeros(3)
-            events += self._move(None if still else target, dt_s, base_pose)
+            events += self._move(None if still else target, dt_s, self._base_pose)
+        elif still:  # no time has passed, but the base is told to stand at once
+            self._motion.base_velocity = np.zeros(3)
         stamp_s = now_s if still or target is None else target.stamp_s
         return SafetyVerdict(self._motion.command(stamp_s, self.source), still, tuple(events))
 
@@ -287,8 +296,7 @@ class SafetySupervisor:
         before, speed = motion.position, motion.velocity
         if target is not None:
             wanted = motion.row({name: getattr(target, name) for name in Embodiment.GROUPS})
-            event = motion.toward(wanted, dt_s, self._lead_in(dt_s))
-            events += [event] if event else []
+            events += motion.toward(wanted, dt_s, self._lead_in(dt_s))
             motion.grip(target, dt_s)
         elif self._contact:
             # Give way to where the robot was stopped, instead of pressing on.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
+from brs_hardware import config
+from brs_hardware.embodiment import LONGEST_TIMEOUT_S
 from brs_hardware.types import WholeBodyCommand
 
 SOURCES = ("teleop", "policy", "replay")
@@ -71,3 +74,16 @@ class SafetyConfig:
     lead_in_s: float = 1.0
     # Teleoperation commands take over from any other source at once.
     takeover: bool = True
+
+    def __post_init__(self) -> None:
+        numbers = config.float_fields(self)
+        may_be_zero = {"distrust_s", "clock_settle_s", "tracking_lag_s", "release_s", "lead_in_s"}
+        config.positive(self, *(name for name in numbers if name not in may_be_zero))
+        for name in numbers:
+            if not 0.0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"'{name}' must be at least 0 and finite")
+        for name in ("effort_share", "lead_in_share"):
+            if getattr(self, name) > 1.0:
+                raise ValueError(f"'{name}' is a share and at most 1")
+        if self.command_timeout_s > LONGEST_TIMEOUT_S:
+            raise ValueError(f"'command_timeout_s' is at most {LONGEST_TIMEOUT_S} s")

@@ -121,7 +121,8 @@ class RobotNode(LifecycleNode):
             return
         parameters = self.parameters
         self.embodiment = load_embodiment(parameters.robot)
-        self.supervisor = make_supervisor(self.embodiment, load_safety(parameters.safety))
+        setup = load_safety(parameters.safety)
+        self.supervisor = make_supervisor(self.embodiment, setup)
         if problem := self.supervisor.select_source(parameters.source):
             raise ConfigError(problem, where="parameter source")
         self._state: WholeBodyState | None = None
@@ -131,7 +132,7 @@ class RobotNode(LifecycleNode):
         self._holding = True
         self._mode_sent: tuple[Mode, str, bool] | None = None
         self._inbox = Inbox(self)
-        self.vendor = VendorTopics(self, self.embodiment, self._inbox)
+        self.vendor = VendorTopics(self, self.embodiment, self._inbox, setup.needs_pose)
         self._open()
         self._configured = True
 

@@ -57,11 +57,14 @@ class VendorTopics:
         node: owns the publishers and the slow subscriptions (status, battery).
         embodiment: the robot.
         inbox: polls the fast feedback.
+        needs_pose: whether odometry counts as feedback that must not be missing or old.
     """
 
-    def __init__(self, node: Node, embodiment: Embodiment, inbox: Inbox) -> None:
+    def __init__(
+        self, node: Node, embodiment: Embodiment, inbox: Inbox, needs_pose: bool = False
+    ) -> None:
         self._node, self._robot = node, embodiment
-        self._assembler = FeedbackAssembler(embodiment)
+        self._assembler = FeedbackAssembler(embodiment, needs_pose)
         self._refused = ""
         self._faults: dict[tuple[str, str], list[Fault]] = {}
         self._battery: Battery | None = None
@@ -132,7 +135,8 @@ class VendorTopics:
     def _take_odometry(self, message: Odometry) -> None:
         pose = message.pose.pose
         yaw = 2.0 * math.atan2(pose.orientation.z, pose.orientation.w)
-        self._assembler.base_pose(np.array([pose.position.x, pose.position.y, yaw]))
+        stamp_s = conversions.to_seconds(message.header.stamp)
+        self._assembler.base_pose(stamp_s, np.array([pose.position.x, pose.position.y, yaw]))
 
     # -- status ----------------------------------------------------------------------------
 
