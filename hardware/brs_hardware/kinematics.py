@@ -1,7 +1,8 @@
 """Forward kinematics and Jacobians of any link, computed by MuJoCo from the URDF.
 
 Needs the extra `sim` (MuJoCo). Poses are in base_link; joints are given by group name, and a
-group left out stands at zero.
+group left out stands at zero. Camera frames stand where the embodiment has the cameras, which is
+where they were measured to be if it was asked for (`brs_hardware.camera_calibration`).
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class Kinematics:
         describe(embodiment)
         self._mujoco: Any = mujoco
         try:
-            self._model = mujoco.MjSpec.from_file(str(embodiment.urdf_path)).compile()
+            spec = mujoco.MjSpec.from_file(str(embodiment.urdf_path))
+            _mount_cameras(mujoco, spec, embodiment)
+            self._model = spec.compile()
         except ValueError as error:
             raise ConfigError(
                 f"malformed URDF: {error}", where=str(embodiment.urdf_path), remedy="mend it"
@@ -124,3 +127,20 @@ class Kinematics:
         if body < 1:
             raise ConfigError(f"no link '{link}'", remedy=did_you_mean(link, self.links))
         return int(body)
+
+
+def _mount_cameras(mujoco: Any, spec: Any, embodiment: Embodiment) -> None:
+    """Moves each camera's frame, with what hangs on it, to where the embodiment has it."""
+    for name, camera in embodiment.cameras.items():
+        optical = spec.body(optical_frame(name))
+        frame = None if optical is None else optical.parent
+        if frame is None or frame.parent is None or frame.parent.name != camera.link:
+            raise ConfigError(
+                f"no frame of camera '{name}' on link '{camera.link}'",
+                where=str(embodiment.urdf_path),
+                remedy=f"add {optical_frame(name)} on a frame of the camera on that link",
+            )
+        frame.pos = camera.position
+        turn = np.zeros(4)
+        mujoco.mju_euler2Quat(turn, np.array(camera.rpy), "XYZ")
+        frame.quat = turn

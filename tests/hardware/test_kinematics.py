@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import mujoco
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from brs_hardware.description import describe, load_description
 from brs_hardware.embodiment import load_embodiment
@@ -43,18 +47,46 @@ def test_waist_height_and_trunk_pitch(
     assert pose[2, 2] == pytest.approx(np.cos(trunk_pitch))
 
 
-def test_cameras_of_the_urdf_are_those_of_the_embodiment() -> None:
-    for name, camera in R1.cameras.items():
-        link = KINEMATICS.pose(camera.link, R1.poses["ready"])
-        optical = KINEMATICS.pose(optical_frame(name), R1.poses["ready"])
-        assert optical[:3, 3] == pytest.approx(link[:3, :3] @ camera.position + link[:3, 3])
-        assert camera.rpy[[0, 2]] == pytest.approx(0.0)
-        pitch = camera.rpy[1]
-        forward = link[:3, :3] @ [np.cos(pitch), 0.0, -np.sin(pitch)]
-        assert optical[:3, 2] == pytest.approx(forward, abs=1e-9)  # z looks forward
-        assert optical[:3, 0] == pytest.approx(
-            link[:3, :3] @ [0, -1, 0], abs=1e-9
-        )  # x to the right
+@pytest.mark.parametrize("robot", ["r1", "r1_lite", "r1_pro"])
+def test_cameras_of_the_urdf_are_those_of_the_embodiment(robot: str) -> None:
+    embodiment = load_embodiment(robot)
+    drawn = mujoco.MjSpec.from_file(str(embodiment.urdf_path)).compile()
+    data = mujoco.MjData(drawn)
+    mujoco.mj_kinematics(drawn, data)
+    for name, camera in embodiment.cameras.items():
+        link = data.body(camera.link).xmat.reshape(3, 3)
+        optical = data.body(optical_frame(name))
+        at = link @ camera.position + data.body(camera.link).xpos
+        assert optical.xpos == pytest.approx(at)
+        turn = link @ Rotation.from_euler("xyz", camera.rpy).as_matrix()
+        axes = optical.xmat.reshape(3, 3)
+        assert axes[:, 2] == pytest.approx(turn[:, 0], abs=1e-7)  # z looks forward
+        assert axes[:, 0] == pytest.approx(-turn[:, 1], abs=1e-7)  # x to the right
+
+
+def test_camera_frames_stand_where_the_embodiment_has_the_cameras() -> None:
+    moved = replace(
+        R1.cameras["head"],
+        position=np.array([0.1, -0.02, 0.5]),
+        rpy=np.array([0.1, 0.4, -0.2]),
+    )
+    kinematics = Kinematics(replace(R1, cameras={**R1.cameras, "head": moved}))
+    joints = R1.poses["ready"]
+    link = kinematics.pose("torso_link4", joints)
+    optical = kinematics.pose(optical_frame("head"), joints)
+    assert optical[:3, 3] == pytest.approx(link[:3, :3] @ moved.position + link[:3, 3])
+    turn = link[:3, :3] @ Rotation.from_euler("xyz", moved.rpy).as_matrix()
+    assert optical[:3, 2] == pytest.approx(turn[:, 0])  # z looks forward
+    assert optical[:3, 0] == pytest.approx(-turn[:, 1])  # x to the right
+    for other in ("left_wrist", "right_wrist"):
+        as_before = KINEMATICS.pose(optical_frame(other), joints)
+        assert kinematics.pose(optical_frame(other), joints) == pytest.approx(as_before)
+
+
+def test_a_camera_without_a_frame_in_the_urdf_is_refused() -> None:
+    stray = replace(R1.cameras["head"], link="torso_link3")
+    with pytest.raises(ConfigError, match="no frame of camera 'head' on link 'torso_link3'"):
+        Kinematics(replace(R1, cameras={"head": stray}))
 
 
 @settings(max_examples=20, deadline=None)
