@@ -39,7 +39,7 @@ class CloudConfig:
     # depth, or if both lie on one plane that is seen at no flatter angle than `min_grazing_rad`.
     # One that is joined to neither side of its row, or of its column, hangs between two things.
     edge_step: float = 0.01
-    min_grazing_rad: float = 0.1
+    min_grazing_rad: float = 0.2
     self_filter_padding_m: float | None = 0.02  # around the robot's shapes; none: it is left in
     max_joint_gap_s: float = 0.1  # between two samples that are interpolated
     max_skew_s: float = 0.1  # a frame that is older than the newest by more is left out

@@ -13,8 +13,9 @@ from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import ConfigError
 from brs_hardware.perception.cloud import FusedCloud
 from brs_hardware.perception.config import CloudConfig
-from brs_hardware.perception.fusion import CloudFusion, RobotFilter, View
+from brs_hardware.perception.fusion import CloudFusion, View
 from brs_hardware.perception.history import NoPosture, RobotHistory
+from brs_hardware.perception.self_filter import SelfFilter
 
 _FUTURE_S = 0.1  # a frame from later than that is of another clock
 # Refused stamps in a row that are a clock set back; clouds without a camera until it is no longer
@@ -47,7 +48,6 @@ class CloudFuser:
         embodiment: the robot.
         config: how clouds are made.
         cameras: whose frames are expected; None means all of the embodiment.
-        robot_filter: removes the robot's own points; None leaves them in.
 
     Attributes:
         dropped: frames so far that got into no cloud.
@@ -62,12 +62,13 @@ class CloudFuser:
         embodiment: Embodiment,
         config: CloudConfig,
         cameras: tuple[str, ...] | None = None,
-        robot_filter: RobotFilter | None = None,
     ) -> None:
         self.config = config
         self.dropped = 0
         self.left_out: dict[str, str] = {}
         self._history = RobotHistory(embodiment, config.max_joint_gap_s)
+        padding_m = config.self_filter_padding_m
+        robot_filter = None if padding_m is None else SelfFilter(embodiment, padding_m)
         self._fusion = CloudFusion(embodiment, config, robot_filter)
         for name in cameras or ():
             if name not in embodiment.cameras:

@@ -151,7 +151,8 @@ class CloudFusion:
     def _camera_pose(self, view: View) -> np.ndarray:
         """(4, 4) of the optical frame in base_link, both at the frame's stamp."""
         link = self._embodiment.cameras[view.camera].link
-        return self._kinematics.pose(link, view.posture.joints) @ self._mounts[view.camera]
+        joints = {name: view.posture.joints[name] for name in self._embodiment.GROUPS}
+        return self._kinematics.pose(link, joints) @ self._mounts[view.camera]
 
     def _sort_pixels(self, view: View, pose: np.ndarray) -> int:
         """Fills the camera's table; how many voxels."""

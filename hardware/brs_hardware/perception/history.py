@@ -22,7 +22,7 @@ class Posture:
     """The robot at one moment."""
 
     stamp_s: float
-    joints: Mapping[str, np.ndarray]  # group -> (n,) [rad]
+    joints: Mapping[str, np.ndarray]  # group -> (n,) [rad]; gripper, if told -> (1,) 0 open..1
     base_pose: np.ndarray | None  # (3,) x, y [m], yaw [rad] in odom; None where nobody tells
 
 
@@ -55,10 +55,16 @@ class RobotHistory:
             name: _Series(len(embodiment.group(name).joints), max_gap_s, keep_s)
             for name in embodiment.GROUPS
         }
+        self._grippers = {name: _Series(1, max_gap_s, keep_s) for name in embodiment.GRIPPERS}
         self._base = _Series(3, max_gap_s, keep_s, angle=2)
 
     def add_joints(self, group: str, stamp_s: float, positions: np.ndarray) -> bool:
-        """Takes measured positions (n,) [rad]; False if they are refused.
+        """Takes measured positions; False if they are refused.
+
+        Args:
+            group: joint group or gripper of the embodiment.
+            stamp_s: of the measurement.
+            positions: (n,) [rad]; of a gripper (1,), 0 open to 1 closed.
 
         Refused are numbers that are not finite and stamps that are not newer than the last one.
         A few of those in a row mean that the clock was set back: the memory begins anew.
@@ -66,11 +72,10 @@ class RobotHistory:
         Raises:
             ConfigError: unknown group, or a wrong number of joints.
         """
-        if group not in self._joints:
-            raise ConfigError(
-                f"unknown joint group '{group}'", remedy=did_you_mean(group, self._joints)
-            )
-        return self._add(group, self._joints[group], stamp_s, positions)
+        known = self._joints | self._grippers
+        if group not in known:
+            raise ConfigError(f"unknown joint group '{group}'", remedy=did_you_mean(group, known))
+        return self._add(group, known[group], stamp_s, positions)
 
     def add_base(self, stamp_s: float, pose: np.ndarray) -> bool:
         """Takes a pose (3,) x, y [m], yaw [rad] in odom; see `add_joints`."""
@@ -79,8 +84,8 @@ class RobotHistory:
     def at(self, stamp_s: float) -> Posture | NoPosture:
         """The robot at a moment, or why that is not known.
 
-        The base is a bonus: where its poses do not reach the moment, `base_pose` is None; `is_due`
-        says whether waiting would help.
+        Base and grippers are a bonus: where they do not reach the moment, `base_pose` is None and
+        the grippers are not among the joints; `is_due` says whether waiting would help.
         """
         joints = {}
         for name, series in self._joints.items():
@@ -88,12 +93,16 @@ class RobotHistory:
             if isinstance(value, NoPosture):
                 return NoPosture(f"{name}: {value.reason}", value.may_come)
             joints[name] = value
+        for name, series in self._grippers.items():
+            if not isinstance(value := series.at(stamp_s), NoPosture):
+                joints[name] = value
         base = self._base.at(stamp_s)
         return Posture(stamp_s, joints, None if isinstance(base, NoPosture) else base)
 
     def is_due(self, stamp_s: float) -> bool:
         """Whether samples are still to be expected that would make `at` tell more."""
-        answers = [series.at(stamp_s) for series in (*self._joints.values(), self._base)]
+        every = (*self._joints.values(), *self._grippers.values(), self._base)
+        answers = [series.at(stamp_s) for series in every]
         return any(isinstance(answer, NoPosture) and answer.may_come for answer in answers)
 
     def _add(self, name: str, series: _Series, stamp_s: float, value: np.ndarray) -> bool:

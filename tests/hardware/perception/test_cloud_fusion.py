@@ -275,7 +275,7 @@ def test_frames_of_other_sizes_follow_each_other() -> None:
 def test_a_measured_mount_moves_the_camera() -> None:
     """Calibration changes `cameras` of the embodiment, not its URDF."""
     head = R1.cameras["head"]
-    moved = dataclasses.replace(head, position=head.position + [0.0, 0.0, 0.05])
+    moved = dataclasses.replace(head, position=np.add(head.position, [0.0, 0.0, 0.05]))
     robot = dataclasses.replace(R1, cameras={**R1.cameras, "head": moved})
     link = KINEMATICS.pose(head.link, posture(R1).joints)
     plain, shifted = (

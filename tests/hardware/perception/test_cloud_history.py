@@ -141,6 +141,17 @@ def test_base_is_a_bonus_and_its_yaw_turns_the_short_way() -> None:
     assert math.isclose(abs(math.remainder(base[2], 2 * math.pi)), math.pi, abs_tol=1e-9)
 
 
+def test_grippers_are_a_bonus_too() -> None:
+    history = moving()
+    assert set(known(history, 10.105).joints) == set(R1.GROUPS)
+    assert history.add_joints("left_gripper", 10.1, np.array([0.2]))
+    assert history.is_due(10.105)
+    assert history.add_joints("left_gripper", 10.11, np.array([0.4]))
+    joints = known(history, 10.105).joints
+    assert np.allclose(joints["left_gripper"], [0.3])
+    assert "right_gripper" not in joints
+
+
 def test_only_the_near_past_is_kept() -> None:
     history = moving(2000)
     known(history, 10.0 + 19.99 - 1.9)
