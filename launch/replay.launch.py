@@ -13,7 +13,7 @@ from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
 from launch_ros.actions import Node, PushRosNamespace
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
@@ -91,6 +91,12 @@ def generate_launch_description():
             description="start the recorder, which waits for a button or a service call",
         ),
         DeclareLaunchArgument(
+            "tf",
+            default_value="true",
+            choices=["true", "false"],
+            description="publish what RViz and Foxglove show the robot by: frames, joints, URDF",
+        ),
+        DeclareLaunchArgument(
             "episodes", default_value="out/episodes", description="folder of recorded episodes"
         ),
         DeclareLaunchArgument("namespace", default_value="", description="of all nodes"),
@@ -106,7 +112,8 @@ def generate_launch_description():
             "log_level", default_value="info", description="debug, info, warn, error or fatal"
         ),
     ]
-    passed_on = ("robot", "task", "seed", "namespace", "use_sim_time", "params_file", "log_level")
+    passed_on = ("robot", "task", "seed", "tf", "namespace", "use_sim_time", "params_file")
+    passed_on += ("log_level",)
     # It enters the namespace by itself, so it stands outside of the group.
     simulator = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(PathJoinSubstitution([share, "launch", "sim.launch.py"])),
@@ -123,6 +130,9 @@ def generate_launch_description():
             "arm": typed("arm", bool),
         },
     )
+    # With a simulator, its launch file starts it.
+    sim, tf = LaunchConfiguration("sim"), LaunchConfiguration("tf")
+    described = PythonExpression(["'", tf, "' == 'true' and '", sim, "' == 'false'"])
     nodes = GroupAction(
         [
             PushRosNamespace(LaunchConfiguration("namespace")),
@@ -133,6 +143,7 @@ def generate_launch_description():
                 {"folder": typed("episodes", str), "task": typed("task", str)},
                 condition=IfCondition(LaunchConfiguration("record")),
             ),
+            node("description", condition=IfCondition(described), **RESPAWN),
         ]
     )
     # Things come to rest, and whoever watches can look, before everything ends.

@@ -2,6 +2,7 @@
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, GroupAction, Shutdown
+from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node, PushRosNamespace
 from launch_ros.parameter_descriptions import ParameterValue
@@ -30,6 +31,12 @@ def generate_launch_description():
         ),
         DeclareLaunchArgument(
             "camera_hz", default_value="15.0", description="rate of every camera; 0: none"
+        ),
+        DeclareLaunchArgument(
+            "tf",
+            default_value="true",
+            choices=["true", "false"],
+            description="publish what RViz and Foxglove show the robot by: frames, joints, URDF",
         ),
         DeclareLaunchArgument(
             "use_sim_time",
@@ -69,6 +76,24 @@ def generate_launch_description():
         # Without its robot the rest has nothing to do.
         on_exit=Shutdown(reason="the simulator has ended"),
     )
-    return LaunchDescription(
-        [*arguments, GroupAction([PushRosNamespace(LaunchConfiguration("namespace")), r1_sim])]
+    description = Node(
+        package="brs_nodes",
+        executable="description",
+        name="description",
+        output="screen",
+        parameters=[
+            LaunchConfiguration("params_file"),
+            {"robot": typed("robot", str), "use_sim_time": typed("use_sim_time", bool)},
+        ],
+        ros_arguments=[
+            "--log-level",
+            LaunchConfiguration("log_level"),
+            "--enclave",
+            "/brs/description",
+        ],
+        condition=IfCondition(LaunchConfiguration("tf")),
+        respawn=True,
+        respawn_delay=1.0,
     )
+    namespace = PushRosNamespace(LaunchConfiguration("namespace"))
+    return LaunchDescription([*arguments, GroupAction([namespace, r1_sim, description])])

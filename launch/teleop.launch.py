@@ -101,6 +101,12 @@ def generate_launch_description():
             description="start the recorder, which waits for a button or a service call",
         ),
         DeclareLaunchArgument(
+            "tf",
+            default_value="true",
+            choices=["true", "false"],
+            description="publish what RViz and Foxglove show the robot by: frames, joints, URDF",
+        ),
+        DeclareLaunchArgument(
             "episodes", default_value="out/episodes", description="folder of recorded episodes"
         ),
         DeclareLaunchArgument("task", default_value="shelves", description="what is to be done"),
@@ -121,7 +127,7 @@ def generate_launch_description():
             "log_level", default_value="info", description="debug, info, warn, error or fatal"
         ),
     ]
-    passed_on = ("robot", "task", "seed", "camera_hz", "namespace", "use_sim_time")
+    passed_on = ("robot", "task", "seed", "camera_hz", "tf", "namespace", "use_sim_time")
     passed_on += ("params_file", "log_level")
     # It enters the namespace by itself, so it stands outside of the group.
     simulator = IncludeLaunchDescription(
@@ -144,6 +150,9 @@ def generate_launch_description():
         )
         for name, executable in DIRECT_LEADERS.items()
     ]
+    # With a simulator, its launch file starts it.
+    sim, tf = LaunchConfiguration("sim"), LaunchConfiguration("tf")
+    described = PythonExpression(["'", tf, "' == 'true' and '", sim, "' == 'false'"])
     nodes = GroupAction(
         [
             PushRosNamespace(LaunchConfiguration("namespace")),
@@ -175,6 +184,7 @@ def generate_launch_description():
                 condition=IfCondition(LaunchConfiguration("record")),
                 **RESPAWN,
             ),
+            node("description", condition=IfCondition(described), **RESPAWN),
         ]
     )
     return LaunchDescription([*arguments, simulator, nodes])

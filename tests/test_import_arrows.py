@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 OURS = {"brs_hardware", "brs_ml", "brs_sim", "brs_nodes", "brs_launch", "brs_cli"}
 ROS = {"rclpy", "brs_interfaces", "hdas_msg", "sensor_msgs", "std_msgs", "geometry_msgs", "launch"}
+ROS |= {"tf2_msgs"}
 # package -> (folder, which of ours it may import, what else it must not import)
 RULES = {
     "brs_hardware": ("hardware", set(), ROS | {"torch"}),

@@ -100,7 +100,7 @@ def teleoperate(task: str, seed: int, folder: Path, result: EpisodeResult) -> Pa
     }
     instruction = make_task(task, load_embodiment("r1"), seed).instruction
     with _progress(f"seed {seed} teleoperation") as say:
-        say("starting 6 nodes")
+        say("starting 7 nodes")
         phase = {"now": "starting"}
 
         def on_line(process: str, line: str) -> None:
@@ -136,7 +136,7 @@ def replay(task: str, seed: int, bag: Path, result: EpisodeResult) -> None:
     """Play the episode's commands into a fresh simulation of the same seed. Raises BrsError."""
     arguments = {"bag": str(bag), "sim": "true", "task": task, "seed": str(seed), "arm": "true"}
     with _progress(f"seed {seed} open-loop replay") as say:
-        say("starting 3 nodes")
+        say("starting 4 nodes")
         with Session("replay.launch.py", arguments) as session:
             session.wait_for_robot()
 

@@ -40,8 +40,8 @@ class FeedbackAssembler:
         position: np.ndarray,
         velocity: np.ndarray,
         effort: np.ndarray,
-    ) -> None:
-        """Take a joint group's sample.
+    ) -> JointGroupState:
+        """Take a joint group's sample; returns it in the group's order.
 
         Args:
             group: `torso`, `left_arm` or `right_arm`.
@@ -80,6 +80,7 @@ class FeedbackAssembler:
                     remedy="check its encoder and driver",
                 )
         self._groups[group] = (stamp_s, state)
+        return state
 
     def _order(self, group: str, names: Sequence[str]) -> np.ndarray:
         """Which entries are the group's joints, in our order; remembered while names stay."""

@@ -112,7 +112,8 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / "share" / "brs" / name).symlink_to(ROOT / name)
     nodes = folder / "lib" / "brs_nodes"
     nodes.mkdir(parents=True)
-    for name in ("joylo", "teleop", "robot", "r1_sim", "recorder", "replay", "leader_emulator"):
+    names = ("joylo", "teleop", "robot", "r1_sim", "recorder", "replay", "leader_emulator")
+    for name in (*names, "description"):
         program = nodes / name
         program.write_text(
             f"#!{sys.executable}\n"

@@ -338,15 +338,18 @@ def nodes_of(name: str, **arguments: str) -> dict[str, dict[str, object]]:
 def test_teleop_starts_what_its_arguments_ask_for(
     prefix: Path, leader: str, namespace: str
 ) -> None:
-    for sim, record, operator in itertools.product(BOOLEANS, BOOLEANS, ("keyboard", "gamepad")):
+    for sim, record, tf, operator in itertools.product(
+        BOOLEANS, BOOLEANS, BOOLEANS, ("keyboard", "gamepad")
+    ):
         nodes = nodes_of(
             "teleop.launch.py",
-            sim=sim, record=record, leader=leader, operator=operator, namespace=namespace,
+            sim=sim, record=record, tf=tf, leader=leader, operator=operator, namespace=namespace,
         )  # fmt: skip
         expected = {"joylo", "teleop", "robot"}
         expected |= {"r1_sim"} if sim == "true" else set()
         expected |= {"recorder"} if record == "true" else set()
         expected |= {"leader_emulator"} if leader != "joylo" else set()
+        expected |= {"description"} if tf == "true" else set()
         root = f"/{namespace}/" if namespace else "/"
         assert set(nodes) == {root + name for name in expected}
         assert all(p["robot"] == "r1" and p["use_sim_time"] is False for p in nodes.values())
@@ -361,7 +364,7 @@ def test_teleop_starts_what_its_arguments_ask_for(
 def test_replay_starts_what_its_arguments_ask_for(prefix: Path) -> None:
     for sim, record, arm in itertools.product(BOOLEANS, repeat=3):
         nodes = nodes_of("replay", bag="17", rate="2", sim=sim, record=record, arm=arm)
-        expected = {"/robot", "/replay"}
+        expected = {"/robot", "/replay", "/description"}
         expected |= {"/r1_sim"} if sim == "true" else set()
         expected |= {"/recorder"} if record == "true" else set()
         assert set(nodes) == expected
@@ -377,11 +380,24 @@ def test_sim_takes_numbers_and_its_robot_is_required(prefix: Path) -> None:
         "robot": "r1", "task": "shelves", "seed": 4, "realtime_factor": 2.0, "camera_hz": 15.0,
         "use_sim_time": True,
     }  # fmt: skip
+    assert nodes["/description"] == {"robot": "r1", "use_sim_time": True}
+    assert set(nodes_of("sim", tf="false")) == {"/r1_sim"}
+
+
+@pytest.mark.parametrize("launch_file", ["sim", "teleop", "replay"])
+def test_the_description_is_started_once(prefix: Path, launch_file: str) -> None:
+    for sim, tf in itertools.product(BOOLEANS, repeat=2):
+        arguments = {"sim": sim, "tf": tf, "bag": "b", "leader": "script"}
+        path = find_launch_file(launch_file)
+        known = arguments_of(path).arguments
+        found = describe(path, **{k: v for k, v in arguments.items() if k in known}).processes
+        started = [spec.label for spec in found].count("description")
+        assert started == (1 if tf == "true" else 0)
 
 
 def test_control_nodes_respawn_and_the_others_do_not(prefix: Path) -> None:
     found = describe(
-        find_launch_file("teleop"), sim="true", leader="emulated", record="true"
+        find_launch_file("teleop"), sim="true", leader="emulated", record="true", tf="false"
     ).processes
     respawning = {spec.label: spec.respawn_delay_s for spec in found if spec.respawn}
     assert respawning == {"joylo": 1.0, "teleop": 1.0, "robot": 1.0, "recorder": 1.0}

@@ -21,8 +21,9 @@ OPERATOR = ROOT / "config" / "sros2" / "operator.xml"
 POLICY = ROOT / "config" / "sros2" / "policy.xml"
 # Those that `brs demo` starts and replay; the others are started apart, to spare small machines.
 CORE = {"r1_sim", "robot", "teleop", "joylo", "leader_emulator", "recorder", "replay"}
-# The recorder follows these, too, and no node of CORE publishes them.
-FOLLOWED = ("policy/command", "/tf", "/tf_static")
+CORE |= {"description"}
+# The recorder follows it, too, and no node of CORE publishes it.
+FOLLOWED = ("policy/command",)
 # Wants a robot with other hands than the r1's before it opens a topic.
 UNMEASURED = {"inspire_hand"}
 SETTLED_S = 8.0

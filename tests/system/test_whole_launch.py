@@ -64,4 +64,6 @@ def test_killed_robot_node_and_ctrl_c(ros: Harness, monkeypatch: pytest.MonkeyPa
     reader = EpisodeReader(bag)
     counts = {topic.name: count for topic, count in reader.counts.items()}
     assert counts["/teleop/command"] > 10 and counts["/robot/state"] > 100
+    # What a viewer needs to show the bag, also what was published before the episode.
+    assert counts["/tf"] > 30 and counts["/tf_static"] >= 1 and counts["/robot_description"] >= 1
     assert not reader.torn

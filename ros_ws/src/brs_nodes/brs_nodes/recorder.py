@@ -46,7 +46,7 @@ TOPICS = (
     *(f"{source}/command" for source in ("teleop", "policy", "replay")),
     *("joylo/joint_states", "joylo/joy_left", "joylo/joy_right", "teleop/state"),
     *("robot/state", "robot/command", "robot/safety", "joylo/state"),
-    *("sim/task", "sim/objects", "/tf", "/tf_static"),
+    *("sim/task", "sim/objects", "/tf", "/tf_static", "robot_description"),
 )
 CAMERA_STREAMS = ("color/image_raw", "depth/image_raw", "camera_info")
 TAKE_HZ = 50.0
