@@ -66,6 +66,20 @@ def test_cleaning_up_gives_up_every_topic_and_configuring_takes_them_again(ros: 
     assert robot.running and "Traceback" not in robot.output
 
 
+def test_it_ends_without_a_word_when_interrupted_and_in_one_line_when_misled(
+    ros: Harness,
+) -> None:
+    """No traceback, and nothing of native libraries about objects that nobody gave back."""
+    robot = ros.start_node("robot")
+    ros.wait_for(lambda: "robot" in ros.node.get_node_names(), "the node")
+    assert robot.stop() == 0
+    assert all("feedback_stale" in line for line in robot.output.splitlines())
+    misled = ros.start_node("robot", {"source": "nobody"})
+    assert misled.wait() == 1
+    (line,) = misled.output.splitlines()
+    assert "[fatal] parameter source: unknown source 'nobody'" in line
+
+
 def test_a_person_takes_over_from_a_policy_on_the_running_robot(ros: Harness) -> None:
     """Commands of both sources come; the first of teleop changes the driver, without a jump."""
     ros.start_node("r1_sim", {"camera_hz": 0.0})
