@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 import psutil
 import pytest
@@ -51,7 +52,7 @@ def received(listener: subprocess.Popen[str], port: int, sent: int) -> int:
 
 
 def test_a_share_of_datagrams_is_lost_until_it_is_mended(
-    listener: subprocess.Popen[str],
+    listener: subprocess.Popen[str], refused: Callable[[str], NoReturn]
 ) -> None:
     assert listener.stdout is not None
     port = int(listener.stdout.readline())
@@ -59,7 +60,7 @@ def test_a_share_of_datagrams_is_lost_until_it_is_mended(
     try:
         assert lose_packets(listener.pid, 0.3) == 1
     except PermissionError as error:
-        pytest.skip(str(error))
+        refused(str(error))
     # Five standard deviations of a binomial distribution about 700.
     assert 628 < received(listener, port, 1000) < 772
     assert received(listener, port, 200) == 200

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 from brs_interfaces.srv import StartEpisode
-from harness import ROOT, Harness
+from harness import ROOT, Harness, Process
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 
@@ -58,13 +58,20 @@ def environment(**asked: str) -> dict[str, str]:
     return {name: env[name] for name in names}
 
 
-@pytest.mark.parametrize("asked", [{}, {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}])
-def test_only_a_network_that_was_asked_for_lets_another_computer_in(
-    ros: Harness, asked: dict[str, str]
-) -> None:
-    address = outer_address()
+NETWORKS = pytest.mark.parametrize("asked", [{}, {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET"}])
+
+
+def start_teleop(ros: Harness, asked: dict[str, str]) -> Process:
     process = ros.start_node("teleop", env=environment(**asked))
     ros.wait_for(lambda: "teleop" in ros.node.get_node_names(), "teleop")
+    return process
+
+
+@NETWORKS
+def test_nodes_listen_beyond_this_computer_only_where_asked(
+    ros: Harness, asked: dict[str, str]
+) -> None:
+    process = start_teleop(ros, asked)
     domain = int(os.environ["ROS_DOMAIN_ID"])
     listening = [
         entry
@@ -76,6 +83,14 @@ def test_only_a_network_that_was_asked_for_lets_another_computer_in(
         )
     ]
     assert bool(listening) == bool(asked), listening
+
+
+@NETWORKS
+def test_only_a_network_that_was_asked_for_lets_another_computer_in(
+    ros: Harness, asked: dict[str, str]
+) -> None:
+    address = outer_address()
+    start_teleop(ros, asked)
     profile = ros.folder / "intruder.xml"
     profile.write_text(INTRUDER_PROFILE.format(address=address))
     env = {
