@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
+import reprlib
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from brs_hardware.dynamixel import DynamixelBus
 from brs_hardware.errors import ConfigError
 from brs_hardware.leader_calibration import LeaderZeros
 from brs_hardware.leader_config import JoyLoConfig
+from brs_hardware.user_data import data_folder, write_calibration
 
 SCHEMA = 1
 MARK_REGISTER = "moving_threshold"
@@ -60,14 +61,6 @@ class LeaderCalibration:
             raise ValueError("'zeros' needs numbers for as many joints as 'joints' names")
 
 
-def data_folder() -> Path:
-    """The user's data: $BRS_DATA, else `brs` in the XDG data home. Not made here."""
-    if override := os.environ.get("BRS_DATA"):
-        return Path(override)
-    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(home) / "brs"
-
-
 def calibration_path(device: str, serial: str) -> Path:
     """File of a calibration: of a leader by name and adapter, of a `joycon` by its serial."""
     safe = "".join(c if c.isalnum() or c in "-_." else "-" for c in serial)
@@ -89,14 +82,8 @@ def save(path: Path, calibration: Any) -> None:
     Raises:
         ConfigError: no room or no permission.
     """
-    try:
-        _write(path, {"schema": SCHEMA} | dataclasses.asdict(calibration))
-    except OSError as error:
-        raise ConfigError(
-            f"the calibration cannot be written: {error.strerror}",
-            where=str(path),
-            remedy="make room or set BRS_DATA to a folder of yours",
-        ) from None
+    values = {"schema": SCHEMA} | dataclasses.asdict(calibration)
+    write_calibration(path, json.dumps(values, indent=1, default=lambda array: array.tolist()))
 
 
 def save_leader_calibration(
@@ -175,12 +162,18 @@ def load(cls: type[T], path: Path, remedy: str) -> T | None:
         values: Any = json.loads(path.read_text())
     except FileNotFoundError:
         return None
-    except ValueError:  # of JSON or of UTF-8
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror}", where=str(path), remedy=remedy
+        ) from None
+    except (ValueError, RecursionError):  # of JSON or of UTF-8
         raise ConfigError("torn calibration file", where=str(path), remedy=remedy) from None
     schema = values.pop("schema", None) if isinstance(values, dict) else None
-    if schema != SCHEMA:
+    if schema != SCHEMA or isinstance(schema, bool):
         raise ConfigError(
-            f"calibration file of version {schema}, not {SCHEMA}", where=str(path), remedy=remedy
+            f"calibration file of version {reprlib.repr(schema)}, not {SCHEMA}",
+            where=str(path),
+            remedy=remedy,
         )
     try:
         return config.build(cls, values, str(path))
@@ -218,18 +211,3 @@ def _unusable(path: Path, why: str) -> ConfigError:
     return ConfigError(
         f"calibration not used: {why}", where=str(path), remedy="run `brs calibrate joylo`"
     )
-
-
-def _write(path: Path, values: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    with partial.open("w") as file:
-        json.dump(values, file, indent=1, default=lambda array: array.tolist())
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the new name too
-    finally:
-        os.close(folder)

@@ -47,8 +47,10 @@ class LeaderZeros:
             values = getattr(self, name)
             if values.shape != joints or not np.all(np.isfinite(values)):
                 raise ValueError(f"'{name}' needs a number for each joint")
-        if self.pair_ticks.ndim != 1 or not np.all(np.isfinite(self.pair_ticks)):
-            raise ValueError("'pair_ticks' needs numbers")
+        if np.any((self.zero_ticks < 0.0) | (self.zero_ticks > TICKS_PER_TURN)):
+            raise ValueError("'zero_ticks' must lie within one turn")
+        if self.pair_ticks.ndim != 1 or np.any(np.abs(self.pair_ticks) > TICKS_PER_TURN / 2):
+            raise ValueError("'pair_ticks' needs numbers within half a turn")
         if not np.all(np.abs(self.signs) == 1.0):
             raise ValueError("'signs' must be 1 or -1")
 
