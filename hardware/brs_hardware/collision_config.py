@@ -18,6 +18,7 @@ class Shape:
     link: str
     position: np.ndarray  # (3,) centre in the link [m]
     half_size: np.ndarray  # (3,) [m]
+    stands_for: tuple[str, ...] = ()  # moving links, in whichever place they are
 
 
 @dataclass(frozen=True)
