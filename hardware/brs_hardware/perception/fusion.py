@@ -17,12 +17,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from brs_hardware.camera_calibration.mounts import link_from_optical
 from brs_hardware.cameras.frame import CameraFrame, Intrinsics
 from brs_hardware.config import did_you_mean
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import ConfigError
-from brs_hardware.kinematics import Kinematics
+from brs_hardware.kinematics import Kinematics, optical_frame
 from brs_hardware.odometry.motion import seen_from, to_matrix
 from brs_hardware.perception.cloud import FusedCloud, PointCloud
 from brs_hardware.perception.config import CloudConfig
@@ -75,14 +74,13 @@ class CloudFusion:
         self._embodiment, self._robot_filter = embodiment, robot_filter
         self._kernels, self._sampler = _library("numba"), _library("fpsample")
         self._kinematics = Kinematics(embodiment)
-        self._mounts = {name: link_from_optical(c) for name, c in embodiment.cameras.items()}
         self._memory = PointMemory(config.hold_s)
         self._crop = np.array([config.crop.lower, config.crop.upper])
         voxels = np.ceil((self._crop[1] - self._crop[0]) / config.voxel_m).astype(int)
         self._shape = (int(voxels[1]) + 3, int(voxels[2]) + 3)
         self._tables = {name: _VoxelTable() for name in embodiment.cameras}
         self._merged = _VoxelTable()
-        self._rays: dict[Intrinsics, np.ndarray] = {}
+        self._rays: dict[str, tuple[Intrinsics, np.ndarray]] = {}
 
     def warm_up(self) -> None:
         """Compiles the kernels, or loads them compiled: seconds that no frame has to wait for."""
@@ -115,15 +113,9 @@ class CloudFusion:
 
         Raises:
             ConfigError: a camera that the embodiment does not have.
+            ValueError: two views of one camera, or arrays of a size other than they should have.
         """
-        for view in views:
-            if view.camera not in self._tables:
-                raise ConfigError(
-                    f"unknown camera '{view.camera}'",
-                    remedy=did_you_mean(view.camera, self._tables),
-                )
-        order = list(self._tables)
-        views = sorted(views, key=lambda view: order.index(view.camera))
+        views = self._in_order(views)
         now = max(views, key=lambda view: view.frame.stamp_s).posture
         motions = [_base_motion(view.posture, now) for view in views]
         poses = [
@@ -148,18 +140,32 @@ class CloudFusion:
             held=held_count,
         )
 
+    def _in_order(self, views: Sequence[View]) -> list[View]:
+        """The views as the embodiment has the cameras; checked, as the kernels do not."""
+        by_camera = {view.camera: view for view in views}
+        for camera, view in by_camera.items():
+            if camera not in self._tables:
+                raise ConfigError(
+                    f"unknown camera '{camera}'", remedy=did_you_mean(camera, self._tables)
+                )
+            size = (view.frame.intrinsics.height, view.frame.intrinsics.width)
+            if view.frame.depth.shape != size or view.frame.color.shape != (*size, 3):
+                raise ValueError(f"{camera}: depth and colour are not {size[1]}x{size[0]}")
+        if len(by_camera) != len(views):
+            raise ValueError("two views of one camera")
+        return [by_camera[camera] for camera in self._tables if camera in by_camera]
+
     def _camera_pose(self, view: View) -> np.ndarray:
         """(4, 4) of the optical frame in base_link, both at the frame's stamp."""
-        link = self._embodiment.cameras[view.camera].link
         joints = {name: view.posture.joints[name] for name in self._embodiment.GROUPS}
-        return self._kinematics.pose(link, joints) @ self._mounts[view.camera]
+        return self._kinematics.pose(optical_frame(view.camera), joints)
 
     def _sort_pixels(self, view: View, pose: np.ndarray) -> int:
         """Fills the camera's table; how many voxels."""
         frame, config = view.frame, self.config
         intrinsics = frame.intrinsics
-        if intrinsics not in self._rays:
-            self._rays[intrinsics] = rays(intrinsics)
+        if self._rays.get(view.camera, (None,))[0] != intrinsics:
+            self._rays[view.camera] = (intrinsics, rays(intrinsics))
         table = self._tables[view.camera]
         table.clear(frame.depth.size)
         grazing = math.tan(config.min_grazing_rad) * min(intrinsics.fx, intrinsics.fy)
@@ -168,7 +174,7 @@ class CloudFusion:
                 # Each kind of array has a kernel of its own; this is the kind that is compiled.
                 np.require(frame.depth, np.float32, ["C", "W"]),
                 np.require(frame.color, np.uint8, ["C", "W"]),
-                self._rays[intrinsics],
+                self._rays[view.camera][1],
                 pose,
                 np.array(self._embodiment.cameras[view.camera].depth_range, dtype=float),
                 config.edge_step,

@@ -138,8 +138,9 @@ def add_frame(
 @_compiled
 def voxel_key(x: float, y: float, z: float, size: float, shape: tuple[int, int]) -> int:
     """Key of the voxel that a point lies in; x, y, z [m] from the grid's lower corner."""
-    across, up = int(y / size) + 1, int(z / size) + 1
-    return ((int(x / size) + 1) * shape[0] + across) * shape[1] + up
+    per_m = 1.0 / size
+    across, up = int(y * per_m) + 1, int(z * per_m) + 1
+    return ((int(x * per_m) + 1) * shape[0] + across) * shape[1] + up
 
 
 @_compiled

@@ -263,6 +263,15 @@ def test_unknown_camera_is_told() -> None:
         CloudFusion(R1, plain_config()).fuse([head_view(camera="haed")])
 
 
+def test_what_would_overrun_the_kernels_is_refused() -> None:
+    fusion = CloudFusion(R1, plain_config())
+    half = dataclasses.replace(head_view().frame, depth=rough_depth(0)[:9].astype(np.float32))
+    with pytest.raises(ValueError, match="24x18"):
+        fusion.fuse([head_view(frame=half)])
+    with pytest.raises(ValueError, match="two views"):
+        fusion.fuse([head_view(0), head_view(1)])
+
+
 def test_frames_of_other_sizes_follow_each_other() -> None:
     fusion = CloudFusion(R1, plain_config())
     small = fusion.fuse([head_view()]).cloud.points
