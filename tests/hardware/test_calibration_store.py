@@ -10,23 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from calibration_samples import (
-    CONFIG,
-    RANGES,
-    SETTINGS,
-    pose_angles,
-    with_zeros,
-)
+from calibration_samples import CONFIG, RANGES, SETTINGS, pose_angles, with_zeros
 
 from brs_hardware import calibration_store as store
 from brs_hardware.dynamixel.control_table import RAD_PER_TICK
 from brs_hardware.errors import BrsError, ConfigError, DeviceError
 from brs_hardware.joylo import JoyLo, JoyLoConfig, load_leader
-from brs_hardware.leader_calibration import (
-    read_pose,
-    solve,
-    turned_round,
-)
+from brs_hardware.leader_calibration import read_pose, solve, turned_round
 from brs_hardware.user_data import data_folder
 from brs_sim.emulators.joylo import EmulatedJoyLo
 

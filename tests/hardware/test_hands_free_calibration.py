@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from calibration_samples import (
-    CONFIG,
-    HANGING,
-    SETTINGS,
-    SIGNS,
-    SQUARE,
-    encoders,
-    pose_angles,
-)
+from calibration_samples import CONFIG, HANGING, SETTINGS, SIGNS, SQUARE, encoders, pose_angles
 
 from brs_hardware.hands_free_calibration import HandsFreeCalibration
 from brs_hardware.leader_calibration import LeaderZeros
