@@ -73,16 +73,20 @@ def test_a_late_joiner_sees_the_camera_where_the_simulator_has_it(ros: Harness) 
     drive = ros.node.create_publisher(TwistStamped, ROBOT.base.command_topic, 1)
 
     def move() -> None:
-        phase = to_seconds(torso[-1].header.stamp) if torso else 0.0
-        angles = 0.15 * math.sin(2.0 * phase) * np.array([1.0, -1.0, -1.0, 2.0])
+        """Gently from standstill: between two samples the way is taken as straight."""
+        elapsed_s = 0.0
+        if torso:
+            elapsed_s = to_seconds(torso[-1].header.stamp) - to_seconds(torso[0].header.stamp)
+        angles = 0.15 * (1.0 - math.cos(1.5 * elapsed_s)) * np.array([1.0, -1.0, -1.0, 2.0])
         lean.publish(conversions.joint_state(0.0, ROBOT.torso.joints, angles))
         twist = TwistStamped()
-        twist.twist.linear.x, twist.twist.angular.z = -0.2, 0.3
+        twist.twist.linear.x = -0.2 * min(elapsed_s, 1.0)
+        twist.twist.angular.z = 0.3 * min(elapsed_s, 1.0)
         drive.publish(twist)
 
     ros.wait_for(lambda: len(odometry) > 150, "three seconds of driving", tick=move)
 
-    buffer = TransformBuffer(max_gap_s=0.06)
+    buffer = TransformBuffer(max_gap_s=0.045)
     put_transforms(buffer, static[0], static=True)
     for message in moving:
         put_transforms(buffer, message, static=False)
