@@ -111,6 +111,14 @@ def test_flying_pixels_go_and_flat_seen_planes_stay() -> None:
     assert len(cloud) == floor.size
 
 
+def test_noise_of_a_camera_is_no_edge() -> None:
+    lens = Intrinsics(96, 72, 80.0, 84.0, 47.5, 35.5)
+    noise = np.random.default_rng(0).normal(1.0, 0.004, (lens.height, lens.width))
+    view = head_view(frame=frame(1.5 * noise, lens=lens))
+    cloud = CloudFusion(R1, plain_config(voxel_m=0.0005)).fuse([view]).cloud
+    assert len(cloud) > 0.97 * noise.size
+
+
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 50), wanted=st.integers(0, 12), voxel_m=st.floats(0.02, 0.2))
 def test_outliers_are_those_of_plain_loops(seed: int, wanted: int, voxel_m: float) -> None:
