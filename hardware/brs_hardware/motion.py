@@ -20,7 +20,7 @@ class JointMotion:
     moment ends before the target too.
 
     Args:
-        max_velocity, max_acceleration, max_jerk: (n,) limits, positive.
+        max_velocity, max_acceleration, max_jerk: (n,) limits, positive [rad/s, rad/s^2, rad/s^3].
 
     Raises:
         ConfigError: Ruckig is not installed.
@@ -59,9 +59,12 @@ class JointMotion:
         """(n,) position after one step toward `target` (n,) at which the joints come to rest.
 
         Args:
-            target: (n,) where to.
+            target: (n,) where to [rad].
             dt_s: length of the step [s].
             speed: share of the greatest velocity, above 0 and at most 1.
+
+        Raises:
+            ArithmeticError: no motion was found; the target is no number.
         """
         self._input.max_velocity = (speed * self._max_velocity).tolist()
         self._input.control_interface = self._ruckig.ControlInterface.Position
@@ -75,7 +78,7 @@ class JointMotion:
         return self._step(dt_s)
 
     def restrict(self, position: np.ndarray, dt_s: float) -> None:
-        """Take over `position` (n,), which a later rule chose for the last step of `dt_s`.
+        """Take over `position` (n,) [rad], which a later rule chose for the last step of `dt_s`.
 
         Joints that keep what was planned keep their speed and acceleration too.
         """
@@ -89,7 +92,7 @@ class JointMotion:
         self.position = position.copy()
 
     def stay_within(self, lower: np.ndarray, upper: np.ndarray, dt_s: float) -> None:
-        """Brake joints as hard as they can whose last step could not be stopped within limits.
+        """Brake joints as hard as they can whose last step could not be stopped within (n,) [rad].
 
         A plan ends within its limits, but one that begins where a later rule broke off another
         one may need more jerk than it is allowed: the limit of position goes first.
@@ -123,6 +126,9 @@ class JointMotion:
 def limit_change(
     previous: np.ndarray, wanted: np.ndarray, max_acceleration: np.ndarray, dt_s: float
 ) -> np.ndarray:
-    """(n,) velocity moved from `previous` toward `wanted`, at most the acceleration allows."""
+    """(n,) velocity moved from `previous` (n,) toward `wanted` (n,) for `dt_s` [s].
+
+    It changes by no more than `max_acceleration` (n,) allows, all in the same units.
+    """
     change = max_acceleration * dt_s
     return np.clip(wanted, previous - change, previous + change)

@@ -164,6 +164,10 @@ class Stability:
         """`base_speed_scale`, and (2,) the greatest acceleration [m/s^2] along x and along y.
 
         The acceleration leaves `min_margin_m` both forward and backward (left and right).
+
+        Args:
+            joints: positions [rad] by group.
+            payloads_kg: see `centre_of_mass`.
         """
         room, height = self._room(self.centre_of_mass(joints, payloads_kg))
         spare = np.maximum(room - self.config.min_margin_m, 0.0)

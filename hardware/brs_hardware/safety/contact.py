@@ -39,7 +39,7 @@ class ContactWatch:
 
         Args:
             dt_s: time since the last step [s].
-            position, velocity: (n,) commanded joints of torso, left and right arm.
+            position, velocity: (n,) commanded joints of torso, left and right arm [rad, rad/s].
             state: what was measured.
         """
         config = self._config
@@ -63,7 +63,11 @@ class ContactWatch:
 
 
 class BaseWatch:
-    """Finds a base that moves although it was told to stand."""
+    """Finds a base that moves although it was told to stand.
+
+    Args:
+        config: thresholds.
+    """
 
     def __init__(self, config: SafetyConfig) -> None:
         self._still = np.array([config.base_still_m_s] * 2 + [config.base_still_rad_s])
@@ -73,7 +77,13 @@ class BaseWatch:
     def step(
         self, dt_s: float, commanded: np.ndarray, state: WholeBodyState
     ) -> SafetyEvent | None:
-        """An event while the base disobeys; `commanded` (3,) is the velocity it was told."""
+        """An event while the base disobeys.
+
+        Args:
+            dt_s: time since the last step [s].
+            commanded: (3,) vx, vy [m/s], wz [rad/s] that it was told.
+            state: what was measured.
+        """
         fast = np.abs(state.base_velocity) > self._still
         self.moving_s = self.moving_s + dt_s if np.any(fast) and not np.any(commanded) else 0.0
         if self.moving_s <= self._obeys_s:

@@ -42,7 +42,14 @@ def malformed(command: WholeBodyCommand, embodiment: Embodiment) -> SafetyEvent 
 def untimely(
     command: WholeBodyCommand, received_s: float, now_s: float, config: SafetyConfig
 ) -> SafetyEvent | None:
-    """Why a command must not be followed now: too old, or of another clock."""
+    """Why a command must not be followed now: too old, or of another clock.
+
+    Args:
+        command: with finite numbers.
+        received_s: when it came [s].
+        now_s: the node's clock [s].
+        config: thresholds.
+    """
     age_s = now_s - min(received_s, command.stamp_s)
     if age_s > config.command_timeout_s:
         return held(
@@ -58,13 +65,23 @@ def untimely(
 
 
 class FeedbackWatch:
-    """Whether the robot's measurements are of now."""
+    """Whether the robot's measurements are numbers, and of now.
+
+    Args:
+        timeout_s: older ones are stale [s].
+        future_s: ones stamped further ahead come from another clock [s].
+    """
 
     def __init__(self, timeout_s: float, future_s: float) -> None:
         self._timeout_s, self._future_s = timeout_s, future_s
 
     def check(self, now_s: float, state: WholeBodyState | None) -> SafetyEvent | None:
-        """An event while feedback is missing, old, or stamped by another clock."""
+        """An event while feedback is missing, no number, old, or stamped by another clock.
+
+        Args:
+            now_s: the node's clock [s].
+            state: newest measurement, None before the first.
+        """
         if state is None:
             return held(
                 "feedback_stale", "no feedback from the robot yet; is it (or r1_sim) running?"

@@ -158,14 +158,14 @@ class CommandedMotion:
         )
 
     def grip(self, target: WholeBodyCommand, dt_s: float) -> None:
-        """Move the grippers toward a command, at most at their speed."""
+        """Move the grippers toward a command (0 open .. 1 closed) for `dt_s`, at their speed."""
         for name, now in self.grippers.items():
             reach = self.embodiment.gripper(name).max_speed * dt_s
             wanted = min(max(getattr(target, name), 0.0), 1.0)
             self.grippers[name] = float(min(max(wanted, now - reach), now + reach))
 
     def command(self, stamp_s: float, source: str) -> WholeBodyCommand:
-        """All of it as one command."""
+        """All of it as one command, stamped [s] as what it follows."""
         joints = self.groups(self.position.copy())
         return WholeBodyCommand(
             stamp_s=stamp_s,

@@ -42,7 +42,15 @@ class PostureGuard(Protocol):
         dt_s: float,
         base_pose: np.ndarray,
     ) -> tuple[dict[str, np.ndarray], tuple[SafetyEvent, ...]]:
-        """The posture to send instead of `wanted`, and why."""
+        """The posture to send instead of `wanted`, and why. All joints by group.
+
+        Args:
+            position: (n,) each, commanded now [rad].
+            velocity: (n,) each, commanded now [rad/s].
+            wanted: (n,) each, next [rad], within the joints' own limits.
+            dt_s: from now to then [s], above 0.
+            base_pose: (3,) x, y [m], yaw [rad] in odom.
+        """
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,13 @@ class BaseGuard(Protocol):
     def limits(
         self, joints: Mapping[str, np.ndarray], base_pose: np.ndarray, wanted: np.ndarray
     ) -> BaseLimits:
-        """For a posture, (3,) x, y [m], yaw [rad] in odom, and (3,) the velocity asked for."""
+        """How the base may drive now.
+
+        Args:
+            joints: (n,) by group, commanded [rad].
+            base_pose: (3,) x, y [m], yaw [rad] in odom.
+            wanted: (3,) vx, vy [m/s], wz [rad/s] in base_link, as asked for.
+        """
 
 
 class SafetySupervisor:
@@ -113,7 +127,15 @@ class SafetySupervisor:
     # -- what a person decides -------------------------------------------------------------
 
     def arm(self, now_s: float, state: WholeBodyState | None) -> str:
-        """Arm from rest at the measured pose. Returns "" or why it is refused."""
+        """Arm from rest at the measured pose; anew where a contact is to be cleared.
+
+        Args:
+            now_s: the node's clock [s].
+            state: newest measurement, None before the first.
+
+        Returns:
+            "" or why it is refused.
+        """
         if self.mode is Mode.ESTOP:
             return f"e-stop is latched ({self.estop_reason}); clear it first (robot/clear_estop)"
         if self.faults:
@@ -172,7 +194,15 @@ class SafetySupervisor:
     # -- commands and time -----------------------------------------------------------------
 
     def offer(self, now_s: float, command: WholeBodyCommand) -> bool:
-        """Take a command if its source is selected, or may take over. Returns whether it was."""
+        """Take a command if its source is selected, or may take over.
+
+        Args:
+            now_s: when it came [s]; its own stamp counts too.
+            command: whatever came; `step` tells what is wrong with it.
+
+        Returns:
+            Whether it was taken.
+        """
         bad = malformed(command, self.embodiment)
         if command.source == self.source:
             if bad:
@@ -202,6 +232,9 @@ class SafetySupervisor:
         Args:
             now_s: the node's clock [s].
             state: newest measurement, None before the first.
+
+        Raises:
+            ArithmeticError: no motion was found, which no finite command may bring about.
         """
         now_s, dt_s, believed = self._clock.step(now_s)
         if not believed:
