@@ -109,6 +109,12 @@ def generate_launch_description():
         DeclareLaunchArgument(
             "episodes", default_value="out/episodes", description="folder of recorded episodes"
         ),
+        DeclareLaunchArgument(
+            "perception",
+            default_value="false",
+            choices=["true", "false"],
+            description="make clouds; takes up to a core, and only a policy needs them live",
+        ),
         DeclareLaunchArgument("task", default_value="shelves", description="what is to be done"),
         DeclareLaunchArgument(
             "camera_hz", default_value="15.0", description="rate of simulated cameras; 0: none"
@@ -129,11 +135,19 @@ def generate_launch_description():
     ]
     passed_on = ("robot", "task", "seed", "camera_hz", "tf", "namespace", "use_sim_time")
     passed_on += ("params_file", "log_level")
-    # It enters the namespace by itself, so it stands outside of the group.
+    # Both enter the namespace by themselves, so they stand outside of the group.
     simulator = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(PathJoinSubstitution([share, "launch", "sim.launch.py"])),
         launch_arguments=[(name, LaunchConfiguration(name)) for name in passed_on],
         condition=IfCondition(LaunchConfiguration("sim")),
+    )
+    shared = ("robot", "namespace", "use_sim_time", "params_file", "log_level")
+    perception = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(
+            PathJoinSubstitution([share, "launch", "perception.launch.py"])
+        ),
+        launch_arguments=[(name, LaunchConfiguration(name)) for name in shared],
+        condition=IfCondition(LaunchConfiguration("perception")),
     )
     # config/leaders/joylo.yaml has the real ports, joylo_emulated.yaml those of the emulator.
     leader_file = PythonExpression(["'joylo' if '", leader, "' == 'joylo' else 'joylo_emulated'"])
@@ -187,4 +201,4 @@ def generate_launch_description():
             node("description", condition=IfCondition(described), **RESPAWN),
         ]
     )
-    return LaunchDescription([*arguments, simulator, nodes])
+    return LaunchDescription([*arguments, simulator, perception, nodes])

@@ -1,4 +1,4 @@
-"""Camera messages: pictures survive coding, parts of a frame find each other, bad ones are told."""
+"""Pictures survive coding, parts of a frame find each other, and what is bad is told."""
 
 from __future__ import annotations
 

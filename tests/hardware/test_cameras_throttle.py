@@ -46,3 +46,17 @@ def test_zero_lets_nothing_through_and_a_clock_that_is_set_back_stops_nothing() 
     throttle = Throttle(10.0)
     assert throttle.lets(1000.0) and not throttle.lets(1000.01)
     assert throttle.lets(500.0) and throttle.lets(500.1)
+
+
+@given(st.floats(1.5, 5.0), st.integers(0, 100))
+def test_cameras_that_begin_at_different_times_are_thinned_out_to_the_same_moments(
+    offset_s: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    stamps = 1.7e9 + random.uniform() + np.arange(600) / 60 + random.uniform(-0.002, 0.002, 600)
+    early, late = Throttle(15.0), Throttle(15.0)
+    of_early = {stamp for stamp in stamps.tolist() if early.lets(stamp)}
+    begin = stamps[0] + offset_s
+    of_late = {stamp for stamp in stamps.tolist() if stamp > begin and late.lets(stamp)}
+    assert len(of_late - of_early) <= 1, "but for its very first"
+    assert len(of_late) > 60

@@ -14,7 +14,9 @@ from brs_hardware.cameras.clock import ClockMap
 from brs_hardware.cameras.config import CameraConfig, CameraRig, load_cameras
 from brs_hardware.cameras.driver import Camera, camera_drivers, make_camera, register
 from brs_hardware.cameras.frame import CameraFrame, CameraHealth, Intrinsics
+from brs_hardware.cameras.matching import FrameMatcher
 from brs_hardware.cameras.stream import CameraStream
+from brs_hardware.cameras.throttle import Throttle
 from brs_hardware.cameras.watch import FrameWatch
 
 __all__ = [
@@ -25,8 +27,10 @@ __all__ = [
     "CameraRig",
     "CameraStream",
     "ClockMap",
+    "FrameMatcher",
     "FrameWatch",
     "Intrinsics",
+    "Throttle",
     "camera_drivers",
     "load_cameras",
     "make_camera",

@@ -78,7 +78,8 @@ class FrameMatcher:
         if pixels.shape[:2] != size or metres.shape != size:
             raise DeviceError(
                 f"has {pixels.shape[1]}x{pixels.shape[0]} colour and "
-                f"{metres.shape[1]}x{metres.shape[0]} depth, but camera_info of {size[1]}x{size[0]}",
+                f"{metres.shape[1]}x{metres.shape[0]} depth, its camera_info is of "
+                f"{size[1]}x{size[0]}",
                 where=self._name,
                 remedy="correct the settings of that camera",
             )

@@ -20,10 +20,16 @@ class CameraStream:
     Args:
         camera: not yet open.
         report: told each change in one line: (is it bad, line).
+        hand_on: given every frame in the reading thread, besides `take`; must be quick.
     """
 
-    def __init__(self, camera: Camera, report: Callable[[bool, str], None]) -> None:
-        self.camera, self._report = camera, report
+    def __init__(
+        self,
+        camera: Camera,
+        report: Callable[[bool, str], None],
+        hand_on: Callable[[CameraFrame], None] = lambda _: None,
+    ) -> None:
+        self.camera, self._report, self._hand_on = camera, report, hand_on
         self._is_open = False
         self._retry_s = _FIRST_RETRY_S
         self._told = ""
@@ -79,6 +85,7 @@ class CameraStream:
             self._report(False, f"{self.camera.name}: streams again")
             self.reopened += 1
         self._told, self._retry_s = "", _FIRST_RETRY_S
+        self._hand_on(frame)
         with self._changed:
             self._newest = frame
             self._changed.notify()

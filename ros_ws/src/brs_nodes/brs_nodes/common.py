@@ -124,16 +124,26 @@ class Inbox:
 
     def newest(self, kind: type[M], topic: str, qos: QoSProfile) -> Callable[[], M | None]:
         """A function that returns the newest message not yet returned, or None."""
+        take_all = self.all(kind, topic, qos)
+
+        def take() -> M | None:
+            messages = take_all()
+            return messages[-1] if messages else None
+
+        return take
+
+    def all(self, kind: type[M], topic: str, qos: QoSProfile) -> Callable[[], list[M]]:
+        """A function that returns the messages not yet returned, oldest first."""
         subscription = self._holder.create_subscription(
             kind, self._node.resolve_topic_name(topic), _never, qos
         )
 
-        def take() -> M | None:
-            newest: M | None = None
+        def take() -> list[M]:
+            messages: list[M] = []
             with subscription.handle:
                 while taken := subscription.handle.take_message(kind, False):
-                    newest = taken[0]
-            return newest
+                    messages.append(taken[0])
+            return messages
 
         return take
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 
 import numpy as np
 from brs_interfaces import msg as brs_msg
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import CameraInfo, Image, JointState, Joy
+from geometry_msgs.msg import Pose
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState, Joy
 
+from brs_hardware.cameras import Intrinsics
 from brs_hardware.types import (
     JOYCON_BUTTONS,
     JointGroupState,
@@ -175,21 +178,26 @@ def depth_image(stamp_s: float, frame_id: str, depth: np.ndarray) -> Image:
     return message
 
 
-def camera_info(
-    stamp_s: float,
-    frame_id: str,
-    width: int,
-    height: int,
-    fx: float,
-    fy: float,
-    cx: float,
-    cy: float,
-) -> CameraInfo:
-    """sensor_msgs/CameraInfo of an undistorted pinhole camera [px]."""
-    message = CameraInfo(height=height, width=width, distortion_model="plumb_bob")
-    message.d = array("d", [0.0] * 5)
-    message.k = np.array([fx, 0, cx, 0, fy, cy, 0, 0, 1], dtype=np.float64)
-    message.r = np.eye(3).ravel()
-    message.p = np.array([fx, 0, cx, 0, 0, fy, cy, 0, 0, 0, 1, 0], dtype=np.float64)
+def compressed_image(stamp_s: float, frame_id: str, kind: str, data: bytes) -> CompressedImage:
+    """sensor_msgs/CompressedImage; `kind` is its format, as image_transport names it."""
+    message = CompressedImage(format=kind)
+    message.data = array("B", data)
     message.header.stamp, message.header.frame_id = to_time(stamp_s), frame_id
     return message
+
+
+def camera_info(stamp_s: float, frame_id: str, lens: Intrinsics) -> CameraInfo:
+    """sensor_msgs/CameraInfo of a pinhole."""
+    message = CameraInfo(height=lens.height, width=lens.width, distortion_model="plumb_bob")
+    message.d = doubles(np.array(lens.distortion))
+    message.k = lens.matrix.ravel()
+    message.r = np.eye(3).ravel()
+    message.p = np.hstack([lens.matrix, np.zeros((3, 1))]).ravel()
+    message.header.stamp, message.header.frame_id = to_time(stamp_s), frame_id
+    return message
+
+
+def planar_pose(pose: Pose) -> np.ndarray:
+    """(3,) x, y [m], yaw [rad] of a pose on the floor."""
+    yaw = 2.0 * math.atan2(pose.orientation.z, pose.orientation.w)
+    return np.array([pose.position.x, pose.position.y, yaw])

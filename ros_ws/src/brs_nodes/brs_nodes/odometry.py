@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo, Image, JointState
+from sensor_msgs.msg import JointState
 
-from brs_hardware.cameras import CameraFrame, Intrinsics
+from brs_hardware.cameras import CameraFrame, FrameMatcher
 from brs_hardware.config import did_you_mean
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import ConfigError, DeviceError
@@ -32,6 +32,7 @@ from brs_hardware.odometry import (
     WheelOdometry,
 )
 from brs_nodes import conversions
+from brs_nodes.camera_topics import camera_topics
 from brs_nodes.common import (
     NEWEST,
     SENSOR,
@@ -112,10 +113,10 @@ class OdometryNode(Node):
                     where="parameter camera",
                     remedy=did_you_mean(chosen.camera, self.robot.cameras),
                 )
-            base = f"camera/{chosen.camera}"
-            self._color = newest(Image, f"{base}/color/image_raw", NEWEST)
-            self._depth = newest(Image, f"{base}/depth/image_raw", NEWEST)
-            self._info = newest(CameraInfo, f"{base}/camera_info", NEWEST)
+            self._parts_in = {
+                part: self._inbox.all(kind, topic, SENSOR)
+                for part, (kind, topic) in camera_topics(chosen.camera, "raw").items()
+            }
             self._joints_in = {
                 name: newest(JointState, self.robot.group(name).feedback_topic, NEWEST)
                 for name in self.robot.GROUPS
@@ -209,22 +210,18 @@ class OdometryNode(Node):
         joints: dict[str, deque[tuple[float, np.ndarray]]] = {
             name: deque(maxlen=_JOINTS_KEPT) for name in self._joints_in
         }
-        parts: dict[str, Any] = {}
-        frame_name, number = optical_frame(self.parameters.camera), 0
+        frame_name = optical_frame(self.parameters.camera)
+        matcher = FrameMatcher(self.parameters.camera, frame_name)
         while not self._closing.is_set():
             for name, take in self._joints_in.items():
                 if (state := take()) is not None:
                     stamp_s = conversions.to_seconds(state.header.stamp)
                     count = len(self.robot.group(name).joints)
                     joints[name].append((stamp_s, np.array(state.position[:count])))
-            for kind, take in (("color", self._color), ("depth", self._depth)):
-                parts[kind] = take() or parts.get(kind)
-            parts["info"] = self._info() or parts.get("info")
-            if not _belong_together(parts) or not all(joints.values()):
+            frame = self._newest_frame(matcher)
+            if frame is None or not all(joints.values()):
                 self._closing.wait(0.005)
                 continue
-            number += 1
-            frame = _to_frame(parts, number)
             at_frame = {
                 name: min(history, key=lambda entry: abs(entry[0] - frame.stamp_s))[1]
                 for name, history in joints.items()
@@ -232,7 +229,16 @@ class OdometryNode(Node):
             pose = self._kinematics.pose(frame_name, at_frame)
             guess = self._filter.estimate().velocity
             self._registered.put(self._camera.update(frame, pose, guess))
-            parts = {"info": parts["info"]}
+
+    def _newest_frame(self, matcher: FrameMatcher) -> CameraFrame | None:
+        frames: list[CameraFrame] = []
+        for part, take in self._parts_in.items():
+            for message in take():
+                try:
+                    frames += matcher.add(part, message)
+                except DeviceError as error:
+                    self.get_logger().error(str(error), throttle_duration_sec=5.0)
+        return max(frames, key=lambda frame: frame.stamp_s, default=None)
 
     def _summary(self) -> tuple[int, str, dict[str, Any]]:
         inputs = self._filter.inputs
@@ -265,26 +271,6 @@ def _six_by_six(planar: np.ndarray) -> np.ndarray:
     full = np.eye(6) * _LEAVING_THE_FLOOR
     full[np.ix_(_PLANAR, _PLANAR)] = planar
     return full.ravel()
-
-
-def _belong_together(parts: dict[str, Any]) -> bool:
-    if any(parts.get(kind) is None for kind in ("color", "depth", "info")):
-        return False
-    return bool(parts["color"].header.stamp == parts["depth"].header.stamp)
-
-
-def _to_frame(parts: dict[str, Any], number: int) -> CameraFrame:
-    """A frame from rgb8 and 32FC1 images, whose depth has 0 where there is no reading."""
-    color, depth, info = parts["color"], parts["depth"], parts["info"]
-    shape = (color.height, color.width)
-    metres = np.frombuffer(depth.data, np.float32).reshape(shape)
-    return CameraFrame(
-        stamp_s=conversions.to_seconds(color.header.stamp),
-        color=np.frombuffer(color.data, np.uint8).reshape(*shape, 3),
-        depth=np.where(metres > 0.0, metres, np.float32(np.nan)),
-        intrinsics=Intrinsics(info.width, info.height, info.k[0], info.k[4], info.k[2], info.k[5]),
-        number=number,
-    )
 
 
 def main() -> None:

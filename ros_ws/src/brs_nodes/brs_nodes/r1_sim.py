@@ -23,13 +23,14 @@ from geometry_msgs.msg import Twist, TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, Image, JointState
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Float32
 from visualization_msgs.msg import Marker, MarkerArray
 
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import BrsError, DeviceError
 from brs_nodes import conversions
+from brs_nodes.camera_topics import CameraPublisher, Rates
 from brs_nodes.common import (
     LATCHED,
     NEWEST,
@@ -45,6 +46,7 @@ from brs_nodes.common import (
 from brs_nodes.sim_status import SimulatedStatus
 from brs_nodes.vendor import BASE_COMMAND_TYPES, GRIPPER_COMMAND_TYPES
 from brs_sim.cameras import CameraRenderer
+from brs_sim.emulators.cameras import as_camera_frame
 from brs_sim.tasks import TaskStatus
 from brs_sim.world import VendorFeedback, World
 
@@ -124,14 +126,7 @@ class R1SimNode(Node):
         )
         self._task = self.create_publisher(TaskState, "sim/task", LATCHED)
         self._objects = self.create_publisher(MarkerArray, "sim/objects", 10)
-        self._cameras = {
-            name: (
-                self.create_publisher(Image, f"camera/{name}/color/image_raw", SENSOR),
-                self.create_publisher(Image, f"camera/{name}/depth/image_raw", SENSOR),
-                self.create_publisher(CameraInfo, f"camera/{name}/camera_info", SENSOR),
-            )
-            for name in robot.cameras
-        }
+        self._cameras = {name: CameraPublisher(self, name, Rates()) for name in robot.cameras}
 
     def _open_commands(self) -> None:
         robot = self.robot
@@ -316,7 +311,7 @@ class R1SimNode(Node):
         finally:
             self._camera_ready.set()
         period_s = 1.0 / self.parameters.camera_hz
-        next_s = 0.0
+        next_s, number = 0.0, 0
         while not self._closing.is_set():
             now_s = self.world.time_s
             if now_s < next_s - period_s:  # the scene was reset
@@ -327,25 +322,12 @@ class R1SimNode(Node):
             next_s = max(next_s + period_s, now_s)
             snapshot = self.world.snapshot()
             stamp_s = self._stamp_s(snapshot.stamp_s)
-            for name, (color, depth, info) in self._cameras.items():
-                frame = renderer.render(snapshot, name)
+            number += 1
+            for name, publisher in self._cameras.items():
+                drawn = renderer.render(snapshot, name)
                 if self._closing.is_set():
                     break
-                color.publish(conversions.color_image(stamp_s, frame.frame_id, frame.color))
-                depth.publish(conversions.depth_image(stamp_s, frame.frame_id, frame.depth))
-                height, width = frame.depth.shape
-                info.publish(
-                    conversions.camera_info(
-                        stamp_s,
-                        frame.frame_id,
-                        width,
-                        height,
-                        frame.fx,
-                        frame.fy,
-                        frame.cx,
-                        frame.cy,
-                    )
-                )
+                publisher.publish(as_camera_frame(drawn, stamp_s, number))
             self.diagnostics.count("frames")
         renderer.close()
 

@@ -48,6 +48,7 @@ TOPICS = (
     *("robot/state", "robot/command", "robot/safety", "joylo/state"),
     *("sim/task", "sim/objects", "/tf", "/tf_static", "robot_description"),
 )
+CLOUD_TOPICS = ("perception/cloud", "perception/state")
 CAMERA_STREAMS = ("color/image_raw", "depth/image_raw", "camera_info")
 TAKE_HZ = 50.0
 # Of one topic at a time: a topic that comes faster than 3 kHz loses messages, the others do not.
@@ -67,6 +68,7 @@ class Parameters:
     topics: tuple[str, ...] = parameter(("",), "what to record; empty: all of robot and stack")
     min_free_mb: int = parameter(500, "free disk space that is left alone", 1, 10_000_000)
     max_queue_mb: int = parameter(64, "messages that may wait for the disk", 4, 4096)
+    clouds: bool = parameter(False, "record clouds, too; they can be made again from the rest")
     auto_start: bool = parameter(False, "record from the start on")
 
 
@@ -92,6 +94,7 @@ class RecorderNode(Node):
                 self.get_logger().warning(f"recovered {result.messages} messages in {path}")
         wanted = [name for name in self.parameters.topics if name]
         wanted = wanted or [*TOPICS, *robot_topics(load_embodiment(self.parameters.robot))]
+        wanted += CLOUD_TOPICS if self.parameters.clouds else ()
         self._wanted = [self.resolve_topic_name(name) for name in wanted]
         self._definitions = MessageDefinitions(share_folders(os.environ["AMENT_PREFIX_PATH"]))
         self._topics: dict[str, Topic] = {}

@@ -133,10 +133,8 @@ class VendorTopics:
         self._assembler.chassis(stamp_s, np.array(message.position), np.array(message.velocity))
 
     def _take_odometry(self, message: Odometry) -> None:
-        pose = message.pose.pose
-        yaw = 2.0 * math.atan2(pose.orientation.z, pose.orientation.w)
         stamp_s = conversions.to_seconds(message.header.stamp)
-        self._assembler.base_pose(stamp_s, np.array([pose.position.x, pose.position.y, yaw]))
+        self._assembler.base_pose(stamp_s, conversions.planar_pose(message.pose.pose))
 
     # -- status ----------------------------------------------------------------------------
 
