@@ -114,8 +114,9 @@ class CloudFuser:
         return True
 
     def step(self, now_s: float) -> FusedCloud | None:
-        """The cloud of this round if it is time for it. To be called often: at each frame and in
-        between.
+        """The cloud of this round if it is time for it.
+
+        To be called often: at each frame, and every few milliseconds in between.
 
         Args:
             now_s: of the clock that stamps the frames [s].
@@ -173,25 +174,39 @@ class CloudFuser:
                 else:
                     views.append(View(name, frame, posture))
             feed.problem = ""
-        newest_s = max((view.frame.stamp_s for view in views), default=-math.inf)
-        late = [v for v in views if newest_s - v.frame.stamp_s > self.config.max_skew_s]
-        for view in late:
+        views = self._without_late(views)
+        return self._fusion.fuse(views, self.left_out, self.dropped) if views else None
+
+    def _without_late(self, views: list[View]) -> list[View]:
+        """Those that are of about the same moment as the newest."""
+        newest_s = max((view.frame.stamp_s for view in views), default=0.0)
+        kept = []
+        for view in views:
             behind_s = newest_s - view.frame.stamp_s
+            if behind_s <= self.config.max_skew_s:
+                kept.append(view)
+                continue
             self.left_out[view.camera] = f"{behind_s:.2f} s behind the newest frame"
             self.dropped += 1
-        views = [view for view in views if view not in late]
-        return self._fusion.fuse(views, self.left_out, self.dropped) if views else None
+        return kept
 
     def _drop(self, feed: _Feed, problem: str) -> None:
         feed.problem = problem
         self.dropped += 1
 
     def _disorder(self, feed: _Feed, frame: CameraFrame) -> str:
-        """What is wrong with a stamp, or nothing; a clock may be set back."""
+        """What is wrong with a stamp, or nothing.
+
+        A clock that was set back is told from frames that come again by how far back they are;
+        what is only that old is dropped for its age.
+        """
         if frame.stamp_s > feed.newest_s:
             return ""
         feed.refused_in_a_row += 1
-        return "stamps run backwards" if feed.refused_in_a_row <= _PATIENCE else ""
+        is_far_back = frame.stamp_s < feed.newest_s - self.config.max_age_s
+        if is_far_back and feed.refused_in_a_row > _PATIENCE:
+            return ""
+        return "stamps run backwards"
 
 
 def _silence(feed: _Feed, now_s: float) -> str:

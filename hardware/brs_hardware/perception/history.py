@@ -67,7 +67,7 @@ class RobotHistory:
             positions: (n,) [rad]; of a gripper (1,), 0 open to 1 closed.
 
         Refused are numbers that are not finite and stamps that are not newer than the last one.
-        A few of those in a row mean that the clock was set back: the memory begins anew.
+        A few in a row that are far older mean that the clock was set back: the memory begins anew.
 
         Raises:
             ConfigError: unknown group, or a wrong number of joints.
@@ -131,7 +131,8 @@ class _Series:
             return False
         if self._stamps and stamp_s <= self._stamps[-1]:
             self._refused_in_a_row += 1
-            if self._refused_in_a_row <= _PATIENCE:
+            is_far_back = stamp_s < self._stamps[-1] - self._max_gap_s
+            if not is_far_back or self._refused_in_a_row <= _PATIENCE:
                 return False
             self._stamps.clear()
             self._values.clear()

@@ -136,6 +136,19 @@ def test_repeated_and_out_of_order_frames_are_refused() -> None:
     assert rig.step() == []
 
 
+def test_frozen_camera_is_in_one_cloud_only() -> None:
+    """However often its last frame comes again."""
+    rig = Rig()
+    frozen = rig.frame("head")
+    rig.fuser.add_frame("head", frozen)
+    for _ in range(20):
+        rig.show("left_wrist")
+        rig.step(0.05)
+        assert not rig.fuser.add_frame("head", frozen)
+    assert ["head" in cloud.cameras for cloud in rig.clouds].count(True) == 1
+    assert len(rig.clouds) > 15
+
+
 def test_newer_frame_takes_the_place_of_one_that_waits() -> None:
     rig = Rig()
     rig.show("head")

@@ -126,6 +126,12 @@ def test_a_clock_set_back_begins_anew() -> None:
     assert isinstance(history.at(10.1), NoPosture)
 
 
+def test_a_sample_sent_again_and_again_wipes_nothing() -> None:
+    history = moving()
+    assert not any(history.add_joints("torso", 10.19, np.ones(4)) for _ in range(10))
+    known(history, 10.105)
+
+
 def test_base_is_a_bonus_and_its_yaw_turns_the_short_way() -> None:
     history = moving()
     assert known(history, 10.105).base_pose is None
