@@ -1,0 +1,95 @@
+"""Gives `brs_ml.dataset` what it must not import: the robot's numbers, and fused clouds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from brs_hardware.cameras.frame import CameraFrame, Intrinsics
+from brs_hardware.embodiment import Embodiment, load_embodiment
+from brs_hardware.errors import BrsError
+from brs_hardware.perception.config import load_cloud
+from brs_hardware.perception.fusion import CloudFusion, View
+from brs_hardware.perception.history import Posture
+from brs_ml.dataset import DatasetError, Frame, Part, RobotLayout
+
+
+def layout_of(robot: Embodiment) -> RobotLayout:
+    """Proprioception and action of a robot, with its limits."""
+    speed = tuple(float(value) for value in robot.base.max_velocity)
+    base = Part(
+        "base", ("vx", "vy", "wz"), ("m/s", "m/s", "rad/s"), tuple(-v for v in speed), speed
+    )
+    groups = {}
+    for name in robot.GROUPS:
+        group = robot.group(name)
+        groups[name] = Part(
+            name,
+            group.joints,
+            ("rad",) * len(group.joints),
+            tuple(float(value) for value in group.lower),
+            tuple(float(value) for value in group.upper),
+        )
+    grippers = {name: Part(name, (name,), ("1",), (0.0,), (1.0,)) for name in robot.GRIPPERS}
+    parts = (
+        base,
+        groups["torso"],
+        groups["left_arm"],
+        grippers["left_gripper"],
+        groups["right_arm"],
+        grippers["right_gripper"],
+    )
+    return RobotLayout(robot.name, parts)
+
+
+@dataclass(frozen=True)
+class CloudFactory:
+    """Makes a cloud maker in whatever process needs one.
+
+    Args:
+        robot: name of the embodiment.
+        cloud: name of the cloud's configuration.
+    """
+
+    robot: str
+    cloud: str
+
+    def __call__(self) -> FusedClouds:
+        return FusedClouds(CloudFusion(load_embodiment(self.robot), load_cloud(self.cloud)))
+
+
+class FusedClouds:
+    """Clouds made of recorded frames as a robot makes them live.
+
+    Args:
+        fusion: of the robot that carries the cameras.
+    """
+
+    def __init__(self, fusion: CloudFusion) -> None:
+        self._fusion = fusion
+
+    def __call__(self, frames: list[Frame]) -> tuple[np.ndarray, np.ndarray]:
+        """Points (n, 3) float32 [m] in base_link and colours (n, 3) uint8.
+
+        Raises:
+            DatasetError: the robot has no such camera.
+        """
+        try:
+            cloud = self._fusion.fuse([_view(frame) for frame in frames]).cloud
+        except BrsError as error:
+            raise DatasetError(error.what, where=error.where, remedy=error.remedy) from None
+        return cloud.points, cloud.colors
+
+
+def _view(frame: Frame) -> View:
+    height, width = frame.color.shape[:2]
+    fx, fy, cx, cy = (float(frame.matrix[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    distortion = frame.distortion or (0.0,) * 5
+    intrinsics = Intrinsics(width, height, fx, fy, cx, cy, distortion)
+    stamp_s = frame.stamp_ns * 1e-9
+    return View(
+        frame.camera,
+        CameraFrame(stamp_s, frame.color, frame.depth, intrinsics, number=0),
+        Posture(stamp_s, frame.joints, frame.base_pose),
+    )

@@ -1,0 +1,110 @@
+"""Fields of recorded messages, as far as a data set needs them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.base import TypesysError
+
+from brs_ml.dataset.errors import DatasetError
+from brs_ml.episode.metadata import Topic
+from brs_ml.episode.reader import BagMessage
+
+_STAMP = {0: struct.Struct(">iI"), 1: struct.Struct("<iI")}
+_COLORS = {"rgb8": slice(None), "bgr8": slice(None, None, -1)}
+
+
+def stamp_ns(message: BagMessage) -> int:
+    """Capture stamp [ns] of a message whose first field is a header; nothing else is decoded.
+
+    Raises:
+        DatasetError: the message is too short to have one.
+    """
+    try:
+        seconds, nanoseconds = _STAMP[message.data[1] & 1].unpack_from(message.data, 4)
+    except (struct.error, IndexError):
+        raise _damaged(message, "it is cut off") from None
+    return int(seconds * 1_000_000_000 + nanoseconds)
+
+
+class Decoder:
+    """Decodes messages by the definitions that stand in the bag.
+
+    Args:
+        topics: topics of the bag by name.
+    """
+
+    def __init__(self, topics: Mapping[str, Topic]) -> None:
+        self._topics = topics
+        self._store = get_typestore(Stores.EMPTY)
+
+    def __call__(self, message: BagMessage) -> Any:
+        """The message with its fields as attributes; arrays are numpy's.
+
+        Raises:
+            DatasetError: the bag has no definition of its type, or it is damaged.
+        """
+        try:
+            if message.type not in self._store.types:
+                self._learn(self._topics[message.topic])
+            return self._store.deserialize_cdr(message.data, message.type)
+        except (TypesysError, KeyError) as error:
+            raise _damaged(message, f"its type {message.type} is not defined ({error})") from None
+        except (ValueError, IndexError, AssertionError, struct.error) as error:
+            raise _damaged(message, f"{type(error).__name__}: {error}") from None
+
+    def _learn(self, topic: Topic) -> None:
+        types = get_types_from_msg(topic.schema_text, topic.type)
+        self._store.register({k: v for k, v in types.items() if k not in self._store.types})
+
+
+def color_of(image: Any, where: str) -> np.ndarray:
+    """(h, w, 3) uint8 RGB of a sensor_msgs/Image.
+
+    Raises:
+        DatasetError: another encoding, or less data than its size needs.
+    """
+    if image.encoding not in _COLORS:
+        raise _encoding(image, where, "rgb8 or bgr8")
+    pixels = _rows(image, np.dtype(np.uint8), 3, where)
+    return pixels.reshape(image.height, image.width, 3)[:, :, _COLORS[image.encoding]]
+
+
+def depth_of(image: Any, where: str) -> np.ndarray:
+    """(h, w) float32 [m] of a sensor_msgs/Image in metres or millimetres; 0 or NaN is unknown.
+
+    Raises like `color_of`.
+    """
+    order = ">" if image.is_bigendian else "<"
+    if image.encoding == "32FC1":
+        return _rows(image, np.dtype(f"{order}f4"), 1, where).astype(np.float32)
+    if image.encoding == "16UC1":
+        return _rows(image, np.dtype(f"{order}u2"), 1, where) * np.float32(1e-3)
+    raise _encoding(image, where, "32FC1 or 16UC1")
+
+
+def _rows(image: Any, dtype: np.dtype[Any], channels: int, where: str) -> np.ndarray:
+    """(h, w * channels), without what pads the rows."""
+    used = image.width * channels * dtype.itemsize
+    if image.step < used or len(image.data) < image.height * image.step:
+        raise DatasetError("a picture is cut off", where=where, remedy="record it again")
+    rows = image.data[: image.height * image.step].reshape(image.height, image.step)
+    return np.ascontiguousarray(rows[:, :used]).view(dtype)
+
+
+def _encoding(image: Any, where: str, known: str) -> DatasetError:
+    return DatasetError(
+        f"pictures are {image.encoding}", where=where, remedy=f"record them as {known}"
+    )
+
+
+def _damaged(message: BagMessage, why: str) -> DatasetError:
+    return DatasetError(
+        f"a message cannot be read ({why})",
+        where=message.topic,
+        remedy="record the episode again, or leave it out",
+    )

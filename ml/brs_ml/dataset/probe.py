@@ -1,0 +1,191 @@
+"""A first look at episodes: what they are of, and whether they fit together."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brs_ml.dataset.config import BuildConfig
+from brs_ml.dataset.errors import DatasetError
+from brs_ml.dataset.format import check_name
+from brs_ml.dataset.messages import Decoder
+from brs_ml.episode.folder import TRASH, WORKING
+from brs_ml.episode.metadata import EpisodeInfo
+from brs_ml.episode.reader import EpisodeReader
+
+# Rates of one stream that differ by more than this factor are different rates.
+_RATE_FACTOR = 1.5
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What can be told of an episode without reading it all."""
+
+    path: Path
+    info: EpisodeInfo
+    torn: bool
+    rates_hz: dict[str, float]  # stream -> mean rate
+    cameras: dict[str, dict[str, Any]]  # camera -> size and intrinsics
+    fingerprint: str  # changes when the episode's files do
+
+    @property
+    def name(self) -> str:
+        """Its folder's name."""
+        return self.path.name
+
+
+def find_episodes(paths: Iterable[Path]) -> list[Path]:
+    """Folders of episodes: those given, and those that lie in a folder given.
+
+    Working folders and the trash are passed over.
+
+    Raises:
+        DatasetError: a path holds none, or two episodes have one name.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        inside = [path] if any(path.glob("*.mcap")) else sorted(path.glob("*/"))
+        here = [
+            folder
+            for folder in inside
+            if folder.name != TRASH
+            and not folder.name.endswith(WORKING)
+            and any(folder.glob("*.mcap"))
+        ]
+        if not here:
+            raise DatasetError(
+                "holds no episode",
+                where=str(path),
+                remedy="give recorded episodes or their folder",
+            )
+        for folder in here:
+            try:
+                other = found.setdefault(check_name(folder.name), folder)
+            except ValueError as error:
+                raise DatasetError(str(error), where=str(path), remedy="rename it") from None
+            if other.resolve() != folder.resolve():
+                raise DatasetError(
+                    f"has the name of {other}", where=str(folder), remedy="rename one of them"
+                )
+    return [found[name] for name in sorted(found)]
+
+
+def probe(path: Path, config: BuildConfig) -> Probe:
+    """Look at an episode: summary, episode.json and the first camera_info of each camera.
+
+    Raises:
+        EpisodeError: it cannot be read, or a topic is missing.
+    """
+    reader = EpisodeReader(path)
+    counts = {topic.name: count for topic, count in reader.counts.items()}
+    start_ns, end_ns = reader.span_ns
+    seconds = max((end_ns - start_ns) * 1e-9, 1e-9)
+    streams = {"state": config.align.state_topic, "command": config.align.command_topic}
+    pictures = config.images or config.clouds
+    cameras = config.align.cameras if pictures else ()
+    streams.update({camera: f"camera/{camera}/color/image_raw" for camera in cameras})
+    names = {stream: reader.topic_named(topic).name for stream, topic in streams.items()}
+    return Probe(
+        path=path,
+        info=reader.info,
+        torn=reader.torn,
+        rates_hz={stream: counts[name] / seconds for stream, name in names.items()},
+        cameras={camera: _camera(reader, camera) for camera in cameras},
+        fingerprint=_fingerprint(path),
+    )
+
+
+def _camera(reader: EpisodeReader, camera: str) -> dict[str, Any]:
+    topic = reader.topic_named(f"camera/{camera}/camera_info").name
+    decode = Decoder(reader.topics)
+    for message in reader.messages([topic]):
+        info = decode(message)
+        return {
+            "height": int(info.height),
+            "width": int(info.width),
+            "frame": str(info.header.frame_id),
+            "matrix": np.asarray(info.k, float).round(9).tolist(),
+            "distortion": np.asarray(info.d, float).round(9).tolist(),
+        }
+    raise DatasetError("holds no message", where=topic, remedy="leave the episode out")
+
+
+def _fingerprint(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        status = file.stat()
+        digest.update(f"{file.name} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def check_alike(probes: Sequence[Probe], differences: Sequence[str]) -> None:
+    """Refuse episodes that do not belong into one data set.
+
+    Args:
+        probes: two or more are compared with the first.
+        differences: of DIFFERENCES, what may differ; robots and picture sizes never may.
+
+    Raises:
+        DatasetError: names the episodes and what differs.
+    """
+    if not probes:
+        return
+    first = probes[0]
+    medians = {
+        stream: statistics.median(probe.rates_hz[stream] for probe in probes)
+        for stream in first.rates_hz
+    }
+    for other in probes:
+        if other.info.robot != first.info.robot:
+            raise _differ("robot", other, first, other.info.robot, first.info.robot, "")
+        for camera, known in first.cameras.items():
+            size = (other.cameras[camera]["width"], other.cameras[camera]["height"])
+            if size != (known["width"], known["height"]):
+                raise _differ(
+                    f"size of {camera}", other, first, size, (known["width"], known["height"]), ""
+                )
+            if "calibration" not in differences and other.cameras[camera] != known:
+                raise _differ(
+                    f"calibration of {camera}",
+                    other,
+                    first,
+                    other.cameras[camera]["matrix"],
+                    known["matrix"],
+                    "calibration",
+                )
+        for stream, usual in medians.items():
+            rate = other.rates_hz[stream]
+            if "rates" not in differences and not (
+                usual / _RATE_FACTOR <= rate <= usual * _RATE_FACTOR
+            ):
+                raise DatasetError(
+                    f"{stream} has {rate:.1f} Hz, usual here are {usual:.1f} Hz",
+                    where=str(other.path),
+                    remedy="leave it out, or allow it with --allow rates",
+                )
+
+
+def _differ(
+    what: str, one: Probe, other: Probe, a: object, b: object, option: str
+) -> DatasetError:
+    remedy = "build separate data sets"
+    return DatasetError(
+        f"its {what} is {a}, that of {other.name} is {b}",
+        where=str(one.path),
+        remedy=f"{remedy}, or allow it with --allow {option}" if option else remedy,
+    )
+
+
+def taken(probe_: Probe, config: BuildConfig) -> str:
+    """Why an episode is not for this data set; empty if it is."""
+    if probe_.info.success is False and not config.failures:
+        return "the task failed"
+    if probe_.info.status == "discarded":
+        return "it was discarded"
+    return ""

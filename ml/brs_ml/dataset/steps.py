@@ -1,0 +1,278 @@
+"""One recorded episode to steps of equal length, read once from its start to its end.
+
+    messages, in the order of reception
+      state, commands  ->  kept (a few MB)  ------------------------------> columns, at the end
+      pictures         ->  wait until a tick is settled, then the newest one at or before it
+                           is written, with the cloud made of all of them; then forgotten
+
+A tick is settled once the recorder's clock is `max_lateness_s` past it, so memory does not grow
+with the length of an episode. Rules, all by capture stamps:
+
+    proprioception   linear between the samples around the tick
+    action, joints   the command in force at the tick (plus `joint_action_phase` of a step)
+    action, base     mean over the step of the velocity commanded: the way driven is kept
+    pictures         the newest at or before the tick, not older than `max_image_age_s`
+    cloud            of the pictures' colour and depth, the robot's joints at their stamps
+
+A step for which one of these is not known, or in which nobody drove, is not valid. Its action may
+be: a picture that is missing hides no action from the windows before it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from brs_ml.dataset import align
+from brs_ml.dataset.clouds import CloudCodec
+from brs_ml.dataset.config import BuildConfig
+from brs_ml.dataset.errors import DatasetError
+from brs_ml.dataset.frames import CloudMaker, Frame, FrameQueue
+from brs_ml.dataset.images import pack_image
+from brs_ml.dataset.layout import RobotLayout
+from brs_ml.dataset.messages import Decoder, color_of, depth_of, stamp_ns
+from brs_ml.dataset.streams import NOBODY, Stream, drivers_at
+from brs_ml.dataset.writer import PartWriter
+from brs_ml.episode.reader import BagMessage, EpisodeReader
+
+_LONGEST_S = 86_400.0
+_APART_S = 5.0  # stamps and the recorder's clock, at most, if they are of one clock
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """What is left of an episode beside its blobs."""
+
+    columns: dict[str, np.ndarray]
+    ticks_ns: np.ndarray  # (steps,) names of the steps in the blobs
+    report: dict[str, Any]  # counts of what was missing, late or repeated
+
+
+class EpisodeSteps:
+    """See the module.
+
+    Args:
+        reader: the episode.
+        layout: the robot.
+        config: the data set's settings.
+        make_cloud: makes clouds, if the settings want them.
+        writer: takes pictures and clouds, each under the time of its tick.
+
+    Raises:
+        EpisodeError: a topic is missing.
+    """
+
+    def __init__(
+        self,
+        reader: EpisodeReader,
+        layout: RobotLayout,
+        config: BuildConfig,
+        make_cloud: CloudMaker | None,
+        writer: PartWriter,
+    ) -> None:
+        self._reader, self._layout, self._config = reader, layout, config
+        self._make_cloud, self._writer = make_cloud, writer
+        self._decode = Decoder(reader.topics)
+        self._state, self._command = Stream(), Stream()
+        self._yaw = 0.0  # [rad], without jumps
+        self._cameras = config.align.cameras if config.images or config.clouds else ()
+        self._queues = {camera: FrameQueue(config.clouds) for camera in self._cameras}
+        self._topics = self._wanted()
+        if config.clouds:
+            self._codec = CloudCodec(config.cloud_lower, config.cloud_upper, config.cloud_level)
+        self._drivers = reader.info.drivers
+        self._chosen: list[list[int]] = []  # stamp [ns] of each camera's picture, -1: none
+        self._newest_settled_ns = -1
+        self._late = 0
+
+    def run(self) -> Aligned:
+        """Read, write blobs, return the columns.
+
+        Raises:
+            EpisodeError: the bag is damaged, its clock jumped, or no step of it is complete.
+        """
+        ticks = self._ticks()
+        lateness_ns = round(self._config.align.max_lateness_s * 1e9)
+        settled = 0
+        for message in self._reader.messages(self._topics):
+            while settled < len(ticks) and ticks[settled] + lateness_ns < message.log_time_ns:
+                self._settle(int(ticks[settled]))
+                settled += 1
+            self._take(message)
+        for tick in ticks[settled:]:
+            self._settle(int(tick))
+        return self._finish(ticks)
+
+    def _wanted(self) -> dict[str, tuple[str, str]]:
+        """Topic -> what it is and of which camera."""
+        align_config, topic = self._config.align, self._reader.topic_named
+        topics = {
+            topic(align_config.state_topic).name: ("state", ""),
+            topic(align_config.command_topic).name: ("command", ""),
+        }
+        for camera in self._cameras:
+            topics[topic(f"camera/{camera}/color/image_raw").name] = ("color", camera)
+            if self._config.clouds:
+                topics[topic(f"camera/{camera}/depth/image_raw").name] = ("depth", camera)
+                topics[topic(f"camera/{camera}/camera_info").name] = ("info", camera)
+        return topics
+
+    def _ticks(self) -> np.ndarray:
+        start_ns, end_ns = self._reader.span_ns
+        if end_ns - start_ns > _LONGEST_S * 1e9:
+            raise DatasetError(
+                f"lasts {(end_ns - start_ns) * 1e-9 / 3600:.0f} h: its clock jumped",
+                where=str(self._reader.path),
+                remedy="leave the episode out, or record it on a steady clock",
+            )
+        return align.ticks_ns(start_ns, end_ns, self._config.align.rate_hz)
+
+    def _take(self, message: BagMessage) -> None:
+        kind, camera = self._topics[message.topic]
+        if kind in ("state", "command"):
+            self._take_sample(message, kind)
+        elif kind == "info":
+            if self._queues[camera].info is None:
+                self._queues[camera].info = self._decode(message)
+        else:
+            queue, stamp = self._queues[camera], self._stamp(message)
+            self._late += stamp <= self._newest_settled_ns
+            (queue.colors if kind == "color" else queue.depths)[stamp] = message
+
+    def _take_sample(self, message: BagMessage, kind: str) -> None:
+        decoded = self._decode(message)
+        try:
+            value = self._layout.vector(decoded)
+        except ValueError as error:
+            raise DatasetError(
+                str(error), where=message.topic, remedy="name the robot that was recorded"
+            ) from None
+        stream = self._command
+        if kind == "state":
+            stream = self._state
+            x, y, yaw = decoded.base_pose
+            self._yaw += math.remainder(yaw - self._yaw, math.tau)
+            value = np.concatenate([value, [x, y, self._yaw]])
+        stream.stamps_ns.append(self._stamp(message))
+        stream.values.append(value)
+
+    def _stamp(self, message: BagMessage) -> int:
+        stamp = stamp_ns(message)
+        if abs(apart_ns := stamp - message.log_time_ns) > _APART_S * 1e9:
+            raise DatasetError(
+                f"a stamp is {apart_ns * 1e-9:.1f} s from the recorder's clock",
+                where=message.topic,
+                remedy="leave the episode out, or record it on a steady clock",
+            )
+        return stamp
+
+    def _settle(self, tick_ns: int) -> None:
+        """Choose the pictures of a tick and write what is made of them."""
+        self._newest_settled_ns = tick_ns
+        oldest_ns = tick_ns - round(self._config.align.max_image_age_s * 1e9)
+        chosen = [queue.newest(tick_ns, oldest_ns) for queue in self._queues.values()]
+        complete = all(stamp is not None for stamp in chosen) and self._is_driven(tick_ns)
+        if complete and self._config.clouds:
+            complete = all(queue.info is not None for queue in self._queues.values())
+        if complete and chosen:
+            complete = self._write(tick_ns, [int(stamp) for stamp in chosen if stamp is not None])
+        self._chosen.append([-1 if s is None or not complete else s for s in chosen])
+
+    def _write(self, tick_ns: int, stamps_ns: Sequence[int]) -> bool:
+        """False if the robot's posture at one of the pictures is not known."""
+        frames = []
+        for (camera, queue), stamp in zip(self._queues.items(), stamps_ns, strict=True):
+            color = color_of(self._decode(queue.colors[stamp]), queue.colors[stamp].topic)
+            if self._config.clouds:
+                posture = self._posture(stamp)
+                if posture is None:
+                    return False
+                depth = depth_of(self._decode(queue.depths[stamp]), queue.depths[stamp].topic)
+                matrix = np.asarray(queue.info.k, np.float64).reshape(3, 3)
+                distortion = tuple(float(value) for value in queue.info.d)
+                frames.append(Frame(camera, stamp, color, depth, matrix, distortion, *posture))
+            if self._config.images:
+                data = pack_image(color, self._config.jpeg_quality)
+                self._writer.add(f"image.{camera}", tick_ns, data)
+        if self._make_cloud is not None and frames:
+            points, colors = self._make_cloud(frames)
+            self._writer.add("cloud", tick_ns, self._codec.pack(points, colors))
+        return True
+
+    def _posture(self, time_ns: int) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
+        """Joints by group and the base's pose at a moment."""
+        max_gap_ns = round(self._config.align.max_state_gap_s * 1e9)
+        value = self._state.between(time_ns, max_gap_ns)
+        if value is None:
+            return None
+        groups = ("torso", "left_arm", "right_arm")
+        return {part: value[self._layout.slice_of(part)] for part in groups}, value[-3:]
+
+    def _is_driven(self, tick_ns: int) -> bool:
+        return bool(drivers_at(self._drivers, np.array([tick_ns]))[0] != NOBODY)
+
+    def _finish(self, ticks: np.ndarray) -> Aligned:
+        proprioception, measured = self._proprioception(ticks)
+        action, commanded = self._action(ticks)
+        driver = drivers_at(self._drivers, ticks)
+        stamps = np.array(self._chosen, np.int64).reshape(len(ticks), len(self._cameras))
+        seen = (stamps >= 0).all(axis=1)
+        commanded &= driver != NOBODY
+        valid = measured & commanded & seen
+        missing = {
+            "proprioception": int((~measured).sum()),
+            "action or driver": int((~commanded).sum()),
+            "pictures": int((~seen).sum()),
+        }
+        if not valid.any():
+            raise DatasetError(
+                f"no step of {len(ticks)} is complete; without "
+                + ", ".join(f"{name}: {count}" for name, count in missing.items()),
+                where=str(self._reader.path),
+                remedy="check what was recorded, or how old samples may be",
+            )
+        kept = np.flatnonzero(valid)
+        kept = np.arange(kept[0], kept[-1] + 1)
+        columns = {
+            "proprioception": proprioception[kept],
+            "action": action[kept],
+            "valid": valid[kept],
+            "action_valid": commanded[kept],
+            "driver": driver[kept],
+            "stamp_ns": ticks[kept],
+        }
+        if self._cameras:
+            age = (ticks[:, None] - stamps) * 1e-9
+            columns["image_age"] = np.where(stamps >= 0, age, np.nan)[kept]
+        repeated = (np.diff(stamps[kept], axis=0) == 0) & (stamps[kept][1:] >= 0)
+        report = {
+            "ticks": len(ticks),
+            "missing": missing,
+            "repeated_pictures": int(repeated.sum()),
+            "late_pictures": self._late,
+        }
+        return Aligned(columns, ticks[kept], report)
+
+    def _proprioception(self, ticks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        size = self._layout.size
+        stamps, values = self._state.arrays(size + 3, self._config.align.state_topic)
+        max_gap_ns = round(self._config.align.max_state_gap_s * 1e9)
+        return align.interpolated(stamps, values[:, :size], ticks, max_gap_ns)
+
+    def _action(self, ticks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        config = self._config.align
+        stamps, values = self._command.arrays(self._layout.size, config.command_topic)
+        period, max_age_ns = align.period_ns(config.rate_hz), round(config.max_command_age_s * 1e9)
+        times = ticks + round(config.joint_action_phase * period)
+        action, valid = align.in_force(stamps, values, times, max_age_ns)
+        base = self._layout.slice_of("base")
+        action[:, base], base_valid = align.held_mean(
+            stamps, values[:, base], ticks, ticks + period, max_age_ns
+        )
+        valid &= base_valid
+        action[~valid] = np.nan
+        return action, valid
