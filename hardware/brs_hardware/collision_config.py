@@ -20,6 +20,11 @@ class Shape:
     half_size: np.ndarray  # (3,) [m]
     stands_for: tuple[str, ...] = ()  # moving links, in whichever place they are
 
+    def __post_init__(self) -> None:
+        if np.shape(self.position) != (3,) or np.shape(self.half_size) != (3,):
+            raise ValueError(f"shape of '{self.link}': position and half_size need 3 numbers each")
+        yaml_config.positive(self, "half_size")
+
 
 @dataclass(frozen=True)
 class CollisionConfig:

@@ -212,6 +212,9 @@ def test_wrong_configuration_is_named(robot: Embodiment, config: CollisionConfig
     shape = Shape("left_arm_lnk5", np.zeros(3), np.ones(3))
     with pytest.raises(ConfigError, match="left_arm_link5"):
         CollisionGuard(robot, dataclasses.replace(config, shapes=(shape,)))
+    for half_size in (np.zeros(3), np.ones(2), np.full(3, np.nan)):
+        with pytest.raises(ValueError, match="half_size"):
+            Shape("left_arm_link5", np.zeros(3), half_size)
     with pytest.raises(ValueError, match="slow_distance_m"):
         dataclasses.replace(config, slow_distance_m=0.005)
     with pytest.raises(ValueError, match="frame"):
