@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from brs_hardware import config
+from brs_hardware.cameras.quality import QualityConfig
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class CameraConfig:
     paced: bool = True  # play a recording as fast as it was taken, with stamps of now
     depth_mode: str = "PERFORMANCE"  # of a ZED: how the SDK matches left and right
     silent_after_s: float = 1.0  # without a good frame for this long, the device is reopened
+    quality: QualityConfig = field(default_factory=QualityConfig)  # when its pictures are poor
 
     def __post_init__(self) -> None:
         if self.depth_range.shape != (2,) or not 0 <= self.depth_range[0] < self.depth_range[1]:
