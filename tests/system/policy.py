@@ -126,7 +126,10 @@ def write_policy(path: Path, enclaves: dict[str, Rules]) -> None:
 
 
 def opened_by(observer: Node, process: str) -> Rules:
-    """What a node and its helpers (`<node>_inbox`, ...) have open now, from the graph."""
+    """What a node and its helpers (`<node>_inbox`, ...) have open now, from the graph.
+
+    Nodes of that name in several namespaces count together, as if they were all in none.
+    """
     rules = Rules()
     for name, namespace in observer.get_node_names_and_namespaces():
         if name != process and name not in (f"{process}_inbox", f"{process}_taps"):
@@ -137,5 +140,6 @@ def opened_by(observer: Node, process: str) -> Rules:
             (rules.reply, observer.get_service_names_and_types_by_node),
             (rules.request, observer.get_client_names_and_types_by_node),
         ):
-            kind |= {topic for topic, _ in query(name, namespace)}
+            prefix = namespace.rstrip("/")
+            kind |= {topic.removeprefix(prefix) for topic, _ in query(name, namespace)}
     return rules

@@ -22,8 +22,12 @@ POLICY = ROOT / "config" / "sros2" / "policy.xml"
 # Those that `brs demo` starts and replay; the others are started apart, to spare small machines.
 CORE = {"r1_sim", "robot", "teleop", "joylo", "leader_emulator", "recorder", "replay"}
 CORE |= {"description"}
-# The recorder follows it, too, and no node of CORE publishes it.
-FOLLOWED = ("policy/command",)
+# The recorder follows them, too, and no node of CORE publishes them.
+FOLLOWED = ("policy/command", "perception/cloud", "perception/state")
+# What a node opens depends on its parameters: it is started with each of these, too.
+VARIANTS: dict[str, list[dict[str, object]]] = {
+    "perception": [{"cameras": "simulated", "fuse": False}, {"transport": "compressed"}]
+}
 # Wants a robot with other hands than the r1's before it opens a topic.
 UNMEASURED = {"inspire_hand"}
 SETTLED_S = 8.0
@@ -72,18 +76,20 @@ def start(ros: Harness, names: list[str]) -> None:
     """Start nodes as far as they go without devices."""
     parameters: dict[str, dict[str, object]] = {
         "r1_sim": {"camera_hz": 0.0},
-        "camera": {"cameras": "simulated"},
         # A leader that mirrors listens to the robot, too.
         "joylo": {"leader": "joylo_emulated", "mirror": True},
-        "recorder": {"folder": str(ros.folder / "episodes")},
+        "recorder": {"folder": str(ros.folder / "episodes"), "clouds": True},
         "replay": {"bag": str(bag_of(ros.folder)), "start_tolerance_rad": 10.0},
     }
     for name in names:
-        ros.start_node(
-            name,
-            {"use_sim_time": True, **parameters.get(name, {})},
-            env={"BRS_RUNTIME_DIR": str(ros.folder / "run")},
-        )
+        variants = [parameters.get(name, {}), *VARIANTS.get(name, [])]
+        for number, variant in enumerate(variants):
+            ros.start_node(
+                name,
+                {"use_sim_time": True, **variant},
+                namespace=f"variant{number}" if number else "",
+                env={"BRS_RUNTIME_DIR": str(ros.folder / "run")},
+            )
     for name in FOLLOWED:
         ros.node.create_publisher(Bool, name, 1)
 
