@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import sys
 from collections.abc import Mapping
 
 import numpy as np
@@ -269,6 +270,16 @@ def test_no_point_in_the_crop_gives_an_empty_cloud() -> None:
 def test_unknown_camera_is_told() -> None:
     with pytest.raises(ConfigError, match="head"):
         CloudFusion(R1, plain_config()).fuse([head_view(camera="haed")])
+
+
+@pytest.mark.parametrize("package", ["numba", "fpsample"])
+def test_missing_package_is_told(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    CloudFusion(R1, plain_config())  # all are there
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, "brs_hardware.perception.kernels")
+    monkeypatch.delattr("brs_hardware.perception.kernels")
+    with pytest.raises(ConfigError, match=f"{package}.*perception"):
+        CloudFusion(R1, plain_config())
 
 
 def test_what_would_overrun_the_kernels_is_refused() -> None:
