@@ -17,7 +17,7 @@ _GRID = 60  # rows and columns of pixels that are looked at, or nearly twice as 
 _LINES = 30  # rows and columns along which edges are, likewise
 _ROWS, _COLUMNS = 6, 8  # of parts of a picture
 _COARSE = 4  # [px], the edges of a blurred picture are as high as a sharp one's over so many
-_LEAST_SIDE = 48  # [px], smaller pictures are not judged by what they show
+_LEAST_SIDE = 64  # [px], smaller pictures are not judged by what they show
 _DARKEST = 10.0  # grey level added to brightness, so that ratios of near nothing are near one
 
 
