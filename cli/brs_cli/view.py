@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import sys
@@ -29,6 +30,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--save", type=Path, metavar="FILE.rrd", help="write a file for rerun")
     parser.add_argument("--web", action="store_true", help="serve a page for a browser")
     parser.add_argument(
+        "--connect", default="", metavar="URL", help="show it in a viewer that runs already"
+    )
+    parser.add_argument(
         "--host", default=LOOPBACK, help="with --web: address to serve on (only this computer)"
     )
     parser.add_argument("--web-port", type=int, default=9090, help="with --web: of the page")
@@ -39,6 +43,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--image-hz", type=float, default=5.0, help="pictures and clouds a second of each camera"
     )
     parser.add_argument("--jpeg", type=int, default=75, help="quality of colour pictures, 1-95")
+    parser.add_argument(
+        "--cloud",
+        default="default",
+        help="episode without clouds: how to make them, in config/perception; or none",
+    )
     parser.add_argument("--seconds", type=float, help="live: end after so long")
     options = parser.parse_args(arguments)
     if not 0.1 <= options.image_hz <= 60.0:
@@ -56,10 +65,11 @@ def choose_outputs(options: argparse.Namespace, has_display: bool, name: str) ->
         has_display: whether a window could open.
         name: of the recording, for a file that nobody named.
     """
-    asked = options.save is not None or options.web
+    asked = options.save is not None or options.web or bool(options.connect)
     return Outputs(
         file=options.save if asked or has_display else FOLDER / f"{name}.rrd",
         native=has_display and not asked,
+        viewer=options.connect,
         web=options.web,
         host=options.host,
         web_port=options.web_port,
@@ -80,8 +90,13 @@ def main(arguments: list[str] | None = None) -> None:
     embodiment = load_embodiment(robot)
     with until_signal() as go_on:
         opened = open_outputs(outputs, name)
+        if opened.url:
+            say(f"open {opened.url}")
         try:
-            show(options, reader, embodiment, opened, go_on)
+            if reader is not None:
+                show_bag(options, reader, embodiment, opened, go_on)
+            else:
+                show_live(options, embodiment, opened, go_on)
         finally:
             opened.close()
     if outputs.file is not None:
@@ -89,41 +104,46 @@ def main(arguments: list[str] | None = None) -> None:
         say(f"wrote {outputs.file} ({size_mb:.1f} MB); look at it with: rerun {outputs.file}")
 
 
-def show(
+def show_bag(
     options: argparse.Namespace,
-    reader: EpisodeReader | None,
+    reader: EpisodeReader,
     embodiment: Embodiment,
     opened: Opened,
     go_on: Callable[[], bool],
 ) -> None:
-    """Show the episode, or what is live until `go_on` ends it."""
-    log = ViewLog(opened.stream)
-    # Live, pictures that are not wanted are not even taken.
-    image_hz = options.image_hz if reader else None
-    scene = Scene(log, embodiment, image_hz, options.jpeg, say)
-    if opened.url:
-        say(f"open {opened.url}")
-    if reader is not None:
-        from brs_cli import view_bag
+    """Show an episode; a served page stays until `go_on` ends it."""
+    from brs_cli.view_bag import BagView
 
-        routes = view_bag.bag_routes(reader, scene, options.namespace, say)
-        scene.arrange(has_clouds=any(route.handler == scene.cloud for route in routes))
-        if reader.torn:
-            say(f"{reader.path} is torn; what is whole is shown")
-        count = view_bag.play(reader, scene, routes, go_on, say)
-        log.close()
-        say(f"{count} messages of {len(routes)} topics")
-        while opened.url and opened.shown() and go_on():
-            time.sleep(0.2)
-        return
+    log = ViewLog(opened.stream)
+    scene = Scene(log, embodiment, options.image_hz, options.jpeg, say)
+    view = BagView(reader, scene, options.namespace, say)
+    if not view.has_clouds and options.cloud != "none":
+        view.make_clouds(options.cloud, options.image_hz)
+    scene.arrange(view.has_clouds)
+    count = view.play(go_on)
+    finish(log)
+    say(f"{count} messages of {len(view.topics)} topics")
+    while opened.url and opened.shown() and go_on():
+        time.sleep(0.2)
+
+
+def show_live(
+    options: argparse.Namespace,
+    embodiment: Embodiment,
+    opened: Opened,
+    go_on: Callable[[], bool],
+) -> None:
+    """Show what is live until `go_on` ends it, the time is over or the viewer is closed."""
     try:
         from brs_cli import view_live
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"live needs the ROS workspace ({error})",
-            remedy="make setup, or name an episode",
+            f"live needs the ROS workspace ({error})", remedy="make setup, or name an episode"
         ) from None
-    end_s = time.monotonic() + options.seconds if options.seconds else float("inf")
+    log = ViewLog(opened.stream)
+    # Pictures that are not wanted are not even taken, so all that come are shown.
+    scene = Scene(log, embodiment, math.inf, options.jpeg, say)
+    end_s = time.monotonic() + (options.seconds or math.inf)
     count = view_live.watch(
         scene,
         options.namespace,
@@ -131,7 +151,7 @@ def show(
         lambda: go_on() and opened.shown() and time.monotonic() < end_s,
         say,
     )
-    log.close()
+    finish(log)
     if not count:
         raise BrsError(
             "nothing was heard",
@@ -139,6 +159,12 @@ def show(
             remedy="start the robot (brs launch teleop.launch.py sim:=true), or --namespace",
         )
     say(f"{count} messages")
+
+
+def finish(log: ViewLog) -> None:
+    """Wait for all to arrive; a viewer that was closed before is no error."""
+    if problem := log.close():
+        say(f"not all was shown, the viewer is gone ({problem})")
 
 
 @contextmanager

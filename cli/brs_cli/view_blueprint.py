@@ -22,14 +22,20 @@ def blueprint(embodiment: Embodiment, collision_shapes: str, has_clouds: bool) -
     cameras = list(embodiment.cameras)
     left_out = [f"- /{collision_shapes}/**"]
     left_out += [f"- /cameras/{camera}/depth" for camera in cameras if has_clouds]
+    solid = rr.components.FillMode.Solid
     scene = rrb.Spatial3DView(
         name="scene",
         origin="/",
         contents=["+ /robot/**", "+ /cameras/**", "+ /cloud", "+ /objects", *left_out],
+        defaults=[
+            rr.Boxes3D.from_fields(fill_mode=solid),
+            rr.Cylinders3D.from_fields(fill_mode=solid),
+            rr.Ellipsoids3D.from_fields(fill_mode=solid),
+        ],
         spatial_information=rrb.SpatialInformation(target_frame=WORLD_FRAME),
         line_grid=rrb.LineGrid3D(spacing=0.5),
-        # From behind the robot's right shoulder, as a person who watches it stands.
-        eye_controls=rrb.EyeControls3D(position=(-1.9, -2.0, 2.1), look_target=(0.4, 0.0, 0.8)),
+        # From the robot's right, a little behind it: where who watches it sees what it does.
+        eye_controls=rrb.EyeControls3D(position=(-0.9, -2.3, 1.9), look_target=(0.5, 0.0, 0.8)),
     )
     pictures = [
         rrb.Spatial2DView(
@@ -40,11 +46,14 @@ def blueprint(embodiment: Embodiment, collision_shapes: str, has_clouds: bool) -
         for kind in ("color", "depth")
         for camera in cameras
     ]
+    shown = {name.replace("_", " "): f"/joints/{name}" for name in embodiment.GROUPS}
+    shown |= {name: f"/{name}" for name in ("grippers", "base")}
+    # A legend of twelve lines would hide the curves; pointing at one tells its name.
+    legend = rrb.PlotLegend(visible=False)
     curves = [
-        rrb.TimeSeriesView(name=name.replace("_", " "), origin=f"/joints/{name}")
-        for name in embodiment.GROUPS
+        rrb.TimeSeriesView(name=name, origin=origin, plot_legend=legend)
+        for name, origin in shown.items()
     ]
-    curves += [rrb.TimeSeriesView(name=name, origin=f"/{name}") for name in ("grippers", "base")]
     right = rrb.Vertical(
         rrb.Grid(*pictures, grid_columns=max(len(cameras), 1)),
         rrb.Tabs(*curves, name="curves"),

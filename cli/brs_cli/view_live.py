@@ -134,7 +134,8 @@ def watch(
     node = Node(
         "brs_view", namespace=namespace, enable_rosout=False, start_parameter_services=False
     )
-    count, next_look_s, arranged = 0, time.monotonic() + LOOK_S, False
+    count, next_look_s = 0, time.monotonic() + LOOK_S
+    arranged: bool | None = None
     try:
         view = LiveView(node, scene, namespace, image_hz, say)
         while go_on():
@@ -142,9 +143,10 @@ def watch(
             if now_s >= next_look_s:
                 view.look()
                 next_look_s = now_s + LOOK_S
-                if not arranged:
-                    scene.arrange(view.has_clouds)
-                    arranged = True
+                # Once, and again should clouds begin: they take the place of depth.
+                if arranged is None or (view.has_clouds and not arranged):
+                    arranged = view.has_clouds
+                    scene.arrange(arranged)
             count += view.take(now_s)
             time.sleep(max(0.0, 1.0 / LIVE_HZ - (time.monotonic() - now_s)))
     finally:

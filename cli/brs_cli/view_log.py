@@ -124,11 +124,16 @@ class ViewLog:
         self._numbers.clear()
         self._transforms.clear()
 
-    def close(self) -> None:
-        """Send what waits, and wait until it has arrived."""
+    def close(self) -> str:
+        """Send what waits, and wait until it has arrived; says why if it has not."""
         self.flush()
-        self.stream.flush()
-        self.stream.disconnect()
+        try:
+            self.stream.flush()
+        except RuntimeError as error:  # rerun's, when who shows it is gone
+            return str(error)
+        finally:
+            self.stream.disconnect()
+        return ""
 
     def _indexes(self, times: list[When]) -> list[Any]:
         both = np.array(times, dtype=np.int64).astype("datetime64[ns]")

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from brs_cli.view_log import import_rerun
 from brs_hardware.errors import BrsError
@@ -17,6 +17,7 @@ from brs_hardware.errors import BrsError
 APPLICATION = "brs"
 LOOPBACK = "127.0.0.1"
 START_S = 20.0  # patience with a viewer that starts
+ANSWER_S = 3.0  # and with one that runs
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Outputs:
 
     file: Path | None = None
     native: bool = False
+    viewer: str = ""  # address of a viewer that runs already
     web: bool = False
     host: str = LOOPBACK  # address that page and data are served on
     web_port: int = 9090
@@ -81,6 +83,9 @@ def open_outputs(outputs: Outputs, name: str) -> Opened:
                 remedy="name another file with --save",
             ) from None
         sinks.append(rr.FileSink(outputs.file))
+    if outputs.viewer:
+        _check_viewer(outputs.viewer)
+        sinks.append(rr.GrpcSink(outputs.viewer))
     if outputs.web:
         url = _start_server(outputs, opened)
         opened.url = (
@@ -92,6 +97,20 @@ def open_outputs(outputs: Outputs, name: str) -> Opened:
     stream.set_sinks(*sinks)
     stream.send_recording_name(name)
     return opened
+
+
+def _check_viewer(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        if not parts.scheme.startswith("rerun") or not parts.hostname or not parts.port:
+            raise ValueError("no address of a viewer")
+        socket.create_connection((parts.hostname, parts.port), ANSWER_S).close()
+    except (OSError, ValueError) as error:
+        raise BrsError(
+            f"no viewer answers ({error})",
+            where=url,
+            remedy=f"start `rerun` there; addresses look like rerun+http://{LOOPBACK}:9876/proxy",
+        ) from None
 
 
 def _start_server(outputs: Outputs, opened: Opened) -> str:

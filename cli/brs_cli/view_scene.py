@@ -12,13 +12,14 @@ from brs_cli.view_blueprint import blueprint
 from brs_cli.view_log import ViewLog, When, import_rerun
 from brs_cli.view_pictures import MILLIMETRES, cloud_of, color_picture, depth_picture
 from brs_cli.view_robot import RobotModel
+from brs_hardware.cameras.throttle import Throttle
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import BrsError
 from brs_hardware.feedback import joint_order
 from brs_hardware.kinematics import optical_frame
 
 # Constants of the messages, which a bag does not hold.
-MODES = ("disarmed", "armed", "e-stop")
+MODES = {"disarmed": (130, 130, 130), "armed": (0, 158, 115), "e-stop": (213, 94, 0)}
 ARMED = 1
 TELEOP = ("idle", "refused", "ramping", "engaged", "clutched")
 EPISODE = ("idle", "recording", "review", "error")
@@ -36,7 +37,7 @@ class Scene:
     Args:
         log: of the recording.
         embodiment: the robot.
-        image_hz: each camera's pictures a second, and clouds a second; None for all that come.
+        image_hz: each camera's pictures a second, and clouds a second; infinity for all.
         jpeg_quality: 1 to 95.
         say: told of what cannot be shown, once each.
     """
@@ -45,7 +46,7 @@ class Scene:
         self,
         log: ViewLog,
         embodiment: Embodiment,
-        image_hz: float | None,
+        image_hz: float,
         jpeg_quality: int,
         say: Callable[[str], None],
     ) -> None:
@@ -56,12 +57,14 @@ class Scene:
         self._image_hz, self._jpeg_quality = image_hz, jpeg_quality
         self._joints: dict[str, float] = {}  # newest feedback where nobody sends robot/state
         self._base_pose = np.zeros(3)
-        self._turns: dict[str, int] = {}
+        self._throttles: dict[str, Throttle] = {}
         self._news: dict[str, Mapping[str, object]] = {}
         self._intrinsics: dict[str, tuple[Any, ...]] = {}
         self._problems: set[tuple[str, str]] = set()
         self.shown: dict[str, int] = {}  # topic -> messages
         self._name_curves()
+        colors = self._rr.StateConfiguration(values=list(MODES), colors=list(MODES.values()))
+        log.static("states/mode", colors)
 
     def take(
         self, topic: str, handler: Callable[[When, Any], None], message: Any, log_ns: int
@@ -310,18 +313,10 @@ class Scene:
 
     # -- helpers ---------------------------------------------------------------------------
 
-    def _turn(self, what: str, when: When, rate_hz: float | None) -> bool:
-        """Whether so many a second let this one through.
-
-        Stamps are counted, not gaps: colour and depth of one capture pass together.
-        """
-        if rate_hz is None:
-            return True
-        turn = int(when.capture_ns * 1e-9 * rate_hz)
-        if self._turns.get(what) == turn:
-            return False
-        self._turns[what] = turn
-        return True
+    def _turn(self, what: str, when: When, rate_hz: float) -> bool:
+        """Whether so many a second let this one through."""
+        throttle = self._throttles.setdefault(what, Throttle(rate_hz))
+        return throttle.lets(when.capture_ns * 1e-9)
 
     def _name_curves(self) -> None:
         curves = {

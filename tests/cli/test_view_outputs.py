@@ -45,6 +45,22 @@ def test_options_have_ranges(arguments: tuple[str, ...]) -> None:
         view.parse(list(arguments))
 
 
+def test_a_viewer_that_runs_is_taken_instead_of_a_window() -> None:
+    url = "rerun+http://127.0.0.1:9876/proxy"
+    assert chosen("--connect", url, display=True) == Outputs(viewer=url)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://127.0.0.1:80", "rerun+http://127.0.0.1:x/"])
+def test_a_wrong_address_of_a_viewer_is_said(url: str) -> None:
+    with pytest.raises(BrsError, match="no viewer answers"):
+        open_outputs(Outputs(viewer=url), "test")
+
+
+def test_a_viewer_that_is_not_there_is_said() -> None:
+    with pytest.raises(BrsError, match="no viewer answers"):
+        open_outputs(Outputs(viewer=f"rerun+http://127.0.0.1:{free_port()}/proxy"), "test")
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
