@@ -55,12 +55,13 @@ def figure(
 
 def groups() -> dict[str, Callable[[float], list[Figure]]]:
     """Name -> measurement, which takes the seconds to spend on its long parts."""
+    from brs_cli.bench_cloud import measure_cloud
     from brs_cli.bench_executor import measure_executors
     from brs_cli.bench_fusion import measure_fusion
     from brs_cli.bench_safety import measure_safety
     from brs_cli.bench_teleop import measure_teleop
 
-    perception = (measure_fusion,)
+    perception = (measure_fusion, measure_cloud)
 
     def measure_perception(seconds: float) -> list[Figure]:
         return [row for measure in perception for row in measure(seconds)]

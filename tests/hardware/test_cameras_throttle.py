@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brs_hardware.cameras.throttle import Throttle
@@ -12,6 +12,7 @@ from brs_hardware.cameras.throttle import Throttle
 SECONDS = 20
 
 
+@settings(deadline=None)
 @given(
     source_hz=st.floats(5.0, 100.0),
     rate_hz=st.floats(1.0, 60.0),
@@ -48,6 +49,7 @@ def test_zero_lets_nothing_through_and_a_clock_that_is_set_back_stops_nothing() 
     assert throttle.lets(500.0) and throttle.lets(500.1)
 
 
+@settings(deadline=None)
 @given(st.floats(1.5, 5.0), st.integers(0, 100))
 def test_cameras_that_begin_at_different_times_are_thinned_out_to_the_same_moments(
     offset_s: float, seed: int

@@ -361,6 +361,23 @@ def test_teleop_starts_what_its_arguments_ask_for(
             assert nodes[f"{root}leader_emulator"]["operator"] == moved_by
 
 
+def test_perception_starts_alone_or_with_teleoperation(prefix: Path) -> None:
+    passed_on = {"cameras": "realsense", "cloud": "trash", "fuse": "false", "namespace": "r2"}
+    nodes = nodes_of("perception", **passed_on, transport="compressed")
+    assert nodes == {
+        "/r2/perception": {
+            "robot": "r1", "cameras": "realsense", "fuse": False, "cloud": "trash",
+            "transport": "compressed", "use_sim_time": False,
+        }
+    }  # fmt: skip
+    assert "/perception" not in nodes_of("teleop", sim="true")
+    assert nodes_of("perception")["/perception"]["cameras"] == "", "pictures come by topics"
+    # What perception alone declares may be given, too.
+    together = nodes_of("teleop", perception="true", robot="r1_pro", **passed_on)
+    parameters = together["/r2/perception"]
+    assert (parameters["robot"], parameters["cloud"]) == ("r1_pro", "trash")
+
+
 def test_replay_starts_what_its_arguments_ask_for(prefix: Path) -> None:
     for sim, record, arm in itertools.product(BOOLEANS, repeat=3):
         nodes = nodes_of("replay", bag="17", rate="2", sim=sim, record=record, arm=arm)

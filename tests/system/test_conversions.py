@@ -140,6 +140,7 @@ def test_camera_info_says_all_of_a_lens() -> None:
     assert message.p.reshape(3, 4)[:, :3].tolist() == lens.matrix.tolist()  # type: ignore[attr-defined]
 
 
+@settings(deadline=None)
 @given(st.floats(-3.1, 3.1), angle, angle)
 def test_planar_pose(yaw: float, x: float, y: float) -> None:
     pose = Pose()
