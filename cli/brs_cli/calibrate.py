@@ -1,6 +1,7 @@
-"""`brs calibrate joylo` and `brs calibrate joycon`: wizards in the terminal.
+"""`brs calibrate joylo`, `joycon` and `cameras`: wizards in the terminal.
 
-They use the devices themselves and need no ROS; the stack must not run meanwhile.
+Those of the leader use the devices themselves and need no ROS; the stack must not run meanwhile.
+That of the cameras listens to the running stack, or reads a recording.
 """
 
 from __future__ import annotations
@@ -98,6 +99,11 @@ def _prompted(view: RenderableType, prompt: str) -> Group:
 def main() -> None:
     """Entry point."""
     options = _parser().parse_args()
+    if options.device == "cameras":
+        from brs_cli import calibrate_cameras
+
+        calibrate_cameras.main(options)
+        return
     wizard = Wizard(asks=not options.yes, countdown_s=options.countdown)
     leader = load_leader(options.leader)
     if options.device == "joylo":
@@ -113,16 +119,37 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="brs calibrate", description=__doc__)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--leader", default="joylo", help="description in config/leaders")
-    common.add_argument("--yes", action="store_true", help="ask nothing, only count down")
-    common.add_argument("--countdown", type=float, default=5.0, help="before a pose is read [s]")
+    person = argparse.ArgumentParser(add_help=False)
+    person.add_argument("--yes", action="store_true", help="ask nothing, only count down")
+    person.add_argument("--countdown", type=float, default=5.0, help="before a step [s]")
+    robot = argparse.ArgumentParser(add_help=False)
+    robot.add_argument("--robot", default="r1", help="description in config/robots")
+    leader = argparse.ArgumentParser(add_help=False)
+    leader.add_argument("--leader", default="joylo", help="description in config/leaders")
     devices = parser.add_subparsers(dest="device", required=True)
-    joylo = devices.add_parser("joylo", parents=[common], help="the arms, by two poses")
-    joylo.add_argument("--robot", default="r1", help="description in config/robots")
+    joylo = devices.add_parser("joylo", parents=[person, leader, robot], help="by two poses")
     joylo.add_argument(
         "--check", action="store_true", help="compare a held pose with what is stored"
     )
-    joycon = devices.add_parser("joycon", parents=[common], help="the sticks, by circling them")
+    joycon = devices.add_parser("joycon", parents=[person, leader], help="sticks, by circling")
     joycon.add_argument("--side", choices=("left", "right", "both"), default="both")
+    cameras = devices.add_parser(
+        "cameras", parents=[person, robot], help="where a camera sits, by a printed board"
+    )
+    _add_camera_options(cameras)
     return parser
+
+
+def _add_camera_options(cameras: argparse.ArgumentParser) -> None:
+    add = cameras.add_argument
+    add("camera", nargs="?", help="its name in the robot's description")
+    add("--print-board", metavar="FILE", help="draw the board as .png or .pdf, and end")
+    add("--board", default="", help="YAML of another board than the one for A4")
+    add("--square-mm", type=float, help="what a ruler says of a printed square")
+    add("--board-on", default="base_link", metavar="LINK", help="the board is on this link")
+    add("--views", type=int, default=20, help="how many to collect")
+    add("--bag", default="", help="take pictures and joints from this recording")
+    add("--namespace", default="", help="of the robot's nodes")
+    add("--rig", default="", help="file in config/cameras that names the cameras' serial numbers")
+    add("--forget", action="store_true", help="forget the measured mount, and end")
+    add("--write-description", metavar="FILE", help="write the section `cameras:` (-: show), end")

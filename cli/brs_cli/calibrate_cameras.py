@@ -87,8 +87,7 @@ def calibrate(wizard: Wizard, options: argparse.Namespace, camera: str, board: B
     except BrsError as error:
         raise type(error)(error.what, where=camera, remedy=error.remedy) from None
     made = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    serial = options.serial or _serial(options.cameras, camera)
-    mount = measured_mount(collector.camera, outcome, made, serial)
+    mount = measured_mount(collector.camera, outcome, made, _serial(options.rig, camera))
     wizard.console.print(outcome_table(collector.camera, mount))
     for line in findings(collector, outcome, mount):
         wizard.say(line)
@@ -117,12 +116,12 @@ def outcome_table(before: Camera, mount: MeasuredMount) -> Table:
     for column in ("before", "measured", "change", "±"):
         table.add_column(column, justify="right")
     rows = [
-        (f"{axis} [mm]", *(1e3 * np.array([before.position[i], mount.position[i]])), std)
+        (f"{axis}, mm", *(1e3 * np.array([before.position[i], mount.position[i]])), std)
         for i, (axis, std) in enumerate(zip("xyz", 1e3 * mount.position_std_m, strict=True))
     ]
     names, stds = ("roll", "pitch", "yaw"), np.degrees(mount.rotation_std_rad)
     rows += [
-        (f"{name} [°]", *np.degrees([before.rpy[i], mount.rpy[i]]), std)
+        (f"{name}, °", *np.degrees([before.rpy[i], mount.rpy[i]]), std)
         for i, (name, std) in enumerate(zip(names, stds, strict=True))
     ]
     for name, old, new, std in rows:
@@ -168,7 +167,7 @@ def _camera(options: argparse.Namespace, robot: Embodiment) -> str:
     if options.camera in robot.cameras:
         return str(options.camera)
     if options.camera is None:
-        raise ConfigError("which camera?", where=robot.name, remedy=", ".join(robot.cameras))
+        raise ConfigError("name a camera", where=robot.name, remedy=", ".join(robot.cameras))
     raise ConfigError(
         f"no camera '{options.camera}'",
         where=robot.name,
@@ -188,8 +187,9 @@ def _write_description(target: str, robot: Embodiment) -> None:
         print(text, end="")
         return
     try:
-        Path(target).write_text(text)
+        with Path(target).open("x") as file:  # a description has more than cameras
+            file.write(text)
     except OSError as error:
         raise ConfigError(
-            f"cannot be written: {error.strerror}", where=target, remedy="name another file"
+            f"cannot be written: {error.strerror}", where=target, remedy="name a new file"
         ) from None

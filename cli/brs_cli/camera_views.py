@@ -75,10 +75,11 @@ def watch(
         import rclpy
         from brs_interfaces.msg import WholeBodyState
         from rclpy.node import Node
+        from rclpy.qos import QoSProfile, ReliabilityPolicy
         from rclpy.signals import SignalHandlerOptions
         from sensor_msgs.msg import CameraInfo, Image
 
-        from brs_nodes.common import NEWEST, SENSOR
+        from brs_nodes.common import NEWEST
     except ImportError as error:
         raise BrsError(
             f"the workspace is not built ({error})", remedy="run `make setup`"
@@ -96,7 +97,12 @@ def watch(
         for topic, kind, qos in (
             (feed.color_topic, Image, NEWEST),
             (feed.info_topic, CameraInfo, NEWEST),
-            (STATE, WholeBodyState, SENSOR),
+            # States go on while the board is searched for in a picture.
+            (
+                STATE,
+                WholeBodyState,
+                QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT),
+            ),
         ):
             node.create_subscription(kind, topic, lambda m, t=topic: take(t, m), qos)
         shown_s = 0.0
@@ -107,6 +113,7 @@ def watch(
                 newest = remarks[-1].text if remarks else "waiting for the robot to stand still"
                 show(f"nothing comes on {', '.join(silent)}" if silent else newest)
                 shown_s = time.monotonic()
+        show(remarks[-1].text if remarks else "")
     finally:
         rclpy.try_shutdown()
 

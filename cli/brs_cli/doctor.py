@@ -61,6 +61,7 @@ def main() -> None:
         "exposure": lambda: check_exposure(options.leader),
         "leader": lambda: check_leader(options.leader),
         "Joy-Cons": lambda: check_joycons(),
+        "camera mounts": lambda: check_camera_mounts(options.robot),
         "robot": lambda: check_robot(options.robot),
     }
     findings: list[Finding] = []
@@ -286,6 +287,19 @@ def check_joycons() -> list[Finding]:
                 "charge it" if low else "",
             )
         )
+    return findings
+
+
+def check_camera_mounts(name: str) -> list[Finding]:
+    """Which cameras were measured where they sit, and how far that is from the description."""
+    from brs_hardware.camera_calibration.mounts import mount_sources
+    from brs_hardware.embodiment import load_embodiment
+
+    findings = []
+    for camera, measured in mount_sources(load_embodiment(name)).items():
+        remedy = "" if measured else f"run `brs calibrate cameras {camera}` on the robot"
+        status = OK if measured else WARN
+        findings.append(Finding(f"mount of {camera}", status, measured or "as described", remedy))
     return findings
 
 

@@ -20,7 +20,7 @@ COMMANDS = {
     "clear": ("brs_cli.person", "unlatch the soft e-stop; the robot stays disarmed"),
     "calibrate": (
         "brs_cli.calibrate",
-        "calibrate the leader: joylo (arms) or joycon (sticks)",
+        "calibrate joylo (leader arms), joycon (sticks) or cameras (where they sit)",
     ),
     "bind": ("brs_cli.person", "bind the hanging leader arms to their neutral pose"),
     "doctor": ("brs_cli.doctor", "check installation, DDS, devices and rates"),

@@ -10,7 +10,7 @@ import os
 import sys
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import mujoco
 import numpy as np
@@ -20,7 +20,19 @@ from brs_hardware.embodiment import Camera, Embodiment
 from brs_hardware.errors import BrsError, DeviceError
 from brs_hardware.kinematics import optical_frame
 from brs_sim.model import THIRD_PERSON
-from brs_sim.world import Snapshot, World
+from brs_sim.world import Snapshot
+
+
+class Scene(Protocol):
+    """A robot somewhere, such as a World."""
+
+    @property
+    def embodiment(self) -> Embodiment:
+        """The robot."""
+
+    @property
+    def model(self) -> mujoco.MjModel:
+        """The compiled model."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +59,14 @@ class CameraRenderer:
     """Draws snapshots of a world. Make and use it in one thread: it owns a GL context.
 
     Args:
-        world: whose robot has the cameras.
+        scene: whose robot has the cameras.
 
     Raises:
         DeviceError: there is no GL to draw with.
     """
 
-    def __init__(self, world: World) -> None:
-        self._embodiment: Embodiment = world.embodiment
+    def __init__(self, scene: Scene) -> None:
+        self._embodiment = scene.embodiment
         self._gl: Any = None
         self._context: Any = None
         self._model: mujoco.MjModel | None = None
@@ -62,7 +74,7 @@ class CameraRenderer:
         try:
             self._gl = _gl_context()
             self._gl.make_current()
-            self._load(world.model)
+            self._load(scene.model)
         except Exception as error:  # each GL library has errors of its own
             self.close()
             raise DeviceError(

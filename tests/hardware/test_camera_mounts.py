@@ -19,6 +19,7 @@ from brs_hardware.camera_calibration.mounts import MeasuredMount
 from brs_hardware.embodiment import Camera, Embodiment
 from brs_hardware.errors import ConfigError
 
+RANGE_M = np.array([0.2, 3.0])
 MOUNT = MeasuredMount(
     link="torso_link4",
     position=np.array([0.07, 0.05, 0.48]),
@@ -61,6 +62,22 @@ def test_a_kept_mount_is_laid_over_the_description(robot: Embodiment) -> None:
     assert (head.link, head.width, head.height) == (before.link, before.width, before.height)
     assert measured.cameras["left_wrist"] is robot.cameras["left_wrist"]
     assert robot.cameras["head"] is before  # the description itself stays
+
+
+def test_each_camera_says_where_its_mount_is_from(robot: Embodiment) -> None:
+    mounts.save_mount("r1", "head", MOUNT)
+    lines = mounts.mount_sources(robot)
+    assert set(lines) == set(robot.cameras)
+    assert lines["left_wrist"] == ""
+    # By hand: 4.5, 10.0 and 4.0 mm; a roll of 0.6 degrees about an axis that looks 20 degrees
+    # down adds 0.2 to the yaw of 1.1.
+    degrees = np.degrees(np.linalg.norm([0.01 * np.cos(0.36), 0.011, -0.02 - 0.01 * np.sin(0.36)]))
+    assert lines["head"] == (
+        f"measured 2026-01-02: 11.7 mm and {degrees:.2f}° from the description, 0.21 px off"
+    )
+    mounts.save_mount("r1", "head", dataclasses.replace(MOUNT, link="torso_link3"))
+    with pytest.raises(ConfigError):
+        mounts.mount_sources(robot)
 
 
 def test_mounts_of_several_cameras_stay_beside_each_other_until_forgotten() -> None:
@@ -132,7 +149,7 @@ def test_a_torn_file_is_refused(cut: float) -> None:
 def test_numbers_that_are_none_are_refused() -> None:
     path = mounts.save_mount("r1", "head", MOUNT)
     path.write_text(path.read_text().replace("0.07", ".nan"))
-    with pytest.raises(ConfigError, match="'position' needs 3 finite numbers"):
+    with pytest.raises(ConfigError, match="position: expected finite numbers"):
         mounts.load_mounts("r1")
 
 
@@ -162,7 +179,7 @@ def test_the_block_for_a_description_says_the_same(robot: Embodiment) -> None:
 def test_position_and_angles_describe_the_pose_that_was_found(
     turn: tuple[float, ...], place: tuple[float, ...]
 ) -> None:
-    nominal = Camera("torso_link4", np.array(place), np.array(turn), 2, 2, 1.0, np.ones(2))
+    nominal = Camera("torso_link4", np.array(place), np.array(turn), 2, 2, 1.0, RANGE_M)
     outcome = HandEye(
         link_from_optical=mounts.link_from_optical(nominal),
         reference_from_board=np.eye(4),
@@ -186,7 +203,7 @@ def test_position_and_angles_describe_the_pose_that_was_found(
 def test_an_optical_frame_looks_ahead_with_x_right_and_y_down() -> None:
     """REP 103: forward x, left y, up z in the body; right x, down y, ahead z in the picture."""
     pitch = 0.3
-    camera = Camera("l", np.ones(3), np.array([0.0, pitch, 0.0]), 2, 2, 1.0, np.ones(2))
+    camera = Camera("l", np.ones(3), np.array([0.0, pitch, 0.0]), 2, 2, 1.0, RANGE_M)
     pose = mounts.link_from_optical(camera)
     np.testing.assert_allclose(pose[:3, 0], (0.0, -1.0, 0.0), atol=1e-12)
     np.testing.assert_allclose(pose[:3, 2], (np.cos(pitch), 0.0, -np.sin(pitch)), atol=1e-12)

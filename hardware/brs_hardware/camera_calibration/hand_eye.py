@@ -337,9 +337,10 @@ def _check_certainty(result: HandEye, settings: HandEyeSettings) -> None:
     if position <= settings.most_position_std_m and rotation <= settings.most_rotation_std_rad:
         return
     degrees = np.degrees(rotation)
+    usual = "take more views, nearer to the board and turned further from each other"
     raise DeviceError(
         f"the mount is uncertain by {1e3 * position:.1f} mm and {degrees:.2f} degrees",
-        remedy="take more views, nearer to the board and turned further from each other",
+        remedy=result.hints[0] if result.hints else usual,
     )
 
 

@@ -49,8 +49,8 @@ class MeasuredMount:
 
     def __post_init__(self) -> None:
         for name in ("position", "rpy", "position_std_m", "rotation_std_rad"):
-            if getattr(self, name).shape != (3,) or not np.all(np.isfinite(getattr(self, name))):
-                raise ValueError(f"'{name}' needs 3 finite numbers")
+            if getattr(self, name).shape != (3,):
+                raise ValueError(f"'{name}' needs 3 numbers")
 
 
 @dataclass(frozen=True)
@@ -179,6 +179,24 @@ def with_measured_mounts(
             raise _not_fitting(embodiment, name, f"it is of camera {mount.serial}, not {serial}")
         cameras[name] = dataclasses.replace(cameras[name], position=mount.position, rpy=mount.rpy)
     return dataclasses.replace(embodiment, cameras=cameras)
+
+
+def mount_sources(embodiment: Embodiment) -> dict[str, str]:
+    """Of each camera as described, a line for diagnostics: what was measured; "" if nothing.
+
+    Raises:
+        ConfigError: like `with_measured_mounts`.
+    """
+    with_measured_mounts(embodiment)
+    measured = load_mounts(embodiment.name)
+    lines = dict.fromkeys(embodiment.cameras, "")
+    for name, mount in measured.items():
+        way_m, turn_rad = difference(embodiment.cameras[name], mount)
+        lines[name] = (
+            f"measured {mount.made[:10]}: {1e3 * way_m:.1f} mm and {np.degrees(turn_rad):.2f}°"
+            f" from the description, {mount.rms_px:.2f} px off"
+        )
+    return lines
 
 
 def description_block(embodiment: Embodiment) -> str:
