@@ -98,6 +98,7 @@ class Harness:
         remap: dict[str, str] | None = None,
         arguments: tuple[str, ...] = (),
         env: dict[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
     ) -> Process:
         """Start `lib/brs_nodes/<executable>` of the workspace, as a launch file would."""
         name = f"{executable}{len(self.processes)}"
@@ -111,9 +112,15 @@ class Harness:
             command += ["-r", f"__ns:=/{namespace.strip('/')}"]
         for source, target in (remap or {}).items():
             command += ["-r", f"{source}:={target}"]
-        return self.start(name, command, env)
+        return self.start(name, command, env, stdin)
 
-    def start(self, name: str, command: list[str], env: dict[str, str] | None = None) -> Process:
+    def start(
+        self,
+        name: str,
+        command: list[str],
+        env: dict[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
+    ) -> Process:
         """Start any program in this test's domain."""
         log = self.folder / f"{name}.log"
         with log.open("wb") as file:
@@ -121,7 +128,7 @@ class Harness:
                 command,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
                 cwd=self.folder,
             )

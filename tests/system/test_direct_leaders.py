@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
+from pathlib import Path
 
 import numpy as np
+import yaml
 from brs_interfaces.msg import TeleopState, WholeBodyState
 from geometry_msgs.msg import PoseStamped
 from harness import LATCHED, Harness
 from rclpy.qos import qos_profile_sensor_data as SENSOR
 from sensor_msgs.msg import Joy
+from std_srvs.srv import Trigger
+
+from brs_hardware.config import config_folder
+from brs_hardware.dynamixel.control_table import RAD_PER_TICK
+from brs_hardware.embodiment import load_embodiment
+from brs_sim.emulators.chain import MotorChain
+from brs_sim.emulators.dynamixel_bus import EmulatedBus, joylo_motors
 
 SIDES = ("left", "right")
 AXES, BUTTONS = 8, 11  # of an Xbox-like gamepad
@@ -24,12 +35,13 @@ class Stack:
     """Simulator, robot, teleop, one leader node, and a person at its device.
 
     Args:
+        leader: its node; "" where the test has started it.
         speak: publishes what the device says, with the dead-man pressed or not.
     """
 
     def __init__(self, ros: Harness, leader: str, speak: Callable[[bool], None]) -> None:
         self.ros, self.speak, self.holding = ros, speak, False
-        for node in ("robot", "teleop", leader):
+        for node in filter(None, ("robot", "teleop", leader)):
             ros.start_node(node)
         ros.start_node("r1_sim", {"camera_hz": 0.0})
         self._engaged_s = time.monotonic()
@@ -131,3 +143,87 @@ def test_hand_poses_move_an_arm_and_their_silence_stops_it(ros: Harness) -> None
     assert not any(state.state >= TeleopState.RAMPING for state in stack.engagement[seen:])
     stubborn = False
     stack.engage()
+
+
+def test_keys_drive_the_base_until_none_comes_any_more(ros: Harness) -> None:
+    person, terminal = os.openpty()
+    keys, held, pressed_s = "", False, 0.0
+
+    def speak(pressed: bool) -> None:
+        nonlocal held, pressed_s
+        if pressed != held:
+            held = pressed
+            os.write(person, b" \r" if pressed else b" ")  # let go of everything, and latch
+        if pressed and keys and time.monotonic() > pressed_s + 0.1:  # as a held key repeats
+            pressed_s = time.monotonic()
+            os.write(person, keys.encode())
+
+    leader = ros.start_node("leader_keyboard", stdin=terminal)
+    os.close(terminal)
+    ros.wait_for(lambda: "Enter dead-man" in leader.output, "its keys to be told")
+    stack = Stack(ros, "", speak)
+    stack.engage()
+    keys = "w"
+    stack.wait("the base to drive", lambda: stack.states[-1].base_velocity[0] > 0.2)
+    keys = ""  # the hand leaves the keyboard, the dead-man stays latched
+    stack.wait_still()
+    os.close(person)
+    ros.wait_for(lambda: "the terminal was closed" in leader.output, "the lost terminal")
+    stack.speak = lambda pressed: None
+    stack.wait("teleop to let go", lambda: stack.is_in(TeleopState.IDLE))
+
+
+GELLO_IDS, GELLO_TRIGGER = (1, 2, 3, 4, 5, 6), 7
+
+
+def gello(folder: Path) -> str:
+    """config/leaders/gello.yaml with both arms at emulated ports, neutral as the robot starts."""
+    values = yaml.safe_load((config_folder() / "leaders" / "gello.yaml").read_text())
+    ready = load_embodiment("r1").poses["ready"]
+    for side in SIDES:
+        values[side] |= {"port": str(folder / side), "baud": 1_000_000}
+        values[side]["arm"]["neutral"] = ready[f"{side}_arm"].tolist()
+    values |= {"reply_timeout_s": 0.2, "reading_timeout_s": 0.3}  # emulated on a busy computer
+    path = folder / "leader.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return str(path)
+
+
+def test_two_chains_of_motors_lead_both_arms_and_a_pulled_plug_lets_go(
+    ros: Harness, tmp_path: Path
+) -> None:
+    publisher = ros.node.create_publisher(Joy, "joy", SENSOR)
+    message = Joy(axes=[0.0] * AXES, buttons=[0] * BUTTONS)
+
+    def speak(pressed: bool) -> None:
+        message.buttons[SHOULDER] = int(pressed)
+        publisher.publish(message)
+
+    with ExitStack() as cables:
+        buses = {
+            side: cables.enter_context(
+                closing(
+                    EmulatedBus(
+                        MotorChain(joylo_motors((*GELLO_IDS, GELLO_TRIGGER), 1_000_000)),
+                        tmp_path / side,
+                    )
+                )
+            )
+            for side in SIDES
+        }
+        options = {"leader": gello(tmp_path), "rate_hz": 50.0}
+        leader = ros.start_node("leader_chains", options)
+        ros.wait_for(lambda: "connected" in leader.output, "both buses")
+        assert ros.call(Trigger, "joylo/bind_neutral", Trigger.Request()).success
+        ros.wait_for(lambda: "bound to the neutral pose" in leader.output, "the binding")
+        stack = Stack(ros, "", speak)
+        stack.engage()
+        with buses["left"].changing() as motors:
+            wrist = motors.motor(GELLO_IDS[3])
+            wrist.grasp(wrist.shaft + 0.3 / RAD_PER_TICK)
+            motors.step(time.monotonic())
+        stack.wait_for_arm()
+        buses["right"].close()
+        stack.wait("teleop to let go", lambda: stack.is_in(TeleopState.IDLE))
+        stack.wait_still()
+    assert str(tmp_path / "right") in leader.output
