@@ -13,6 +13,7 @@ from brs_hardware.kinematics import Kinematics
 from brs_hardware.perception.config import load_cloud
 from brs_hardware.perception.self_filter import SelfFilter
 from brs_sim.cameras import CameraFrame, CameraRenderer
+from brs_sim.tasks.shelves import Shelves
 from brs_sim.world import Snapshot, World
 
 pytest.importorskip("numba")
@@ -66,8 +67,8 @@ def is_free(world: World, qpos: np.ndarray) -> bool:
     return True
 
 
-def is_robot(renderer: CameraRenderer, snapshot: Snapshot, camera: str) -> np.ndarray:
-    """(height, width) bool, by drawing every shape in a colour that is its number."""
+def bodies_seen(renderer: CameraRenderer, snapshot: Snapshot, camera: str) -> np.ndarray:
+    """(height, width) body of each pixel: every shape is drawn in a colour that is its number."""
     scene, model = renderer._scene, snapshot.model
     flags = (mujoco.mjtRndFlag.mjRND_SEGMENT, mujoco.mjtRndFlag.mjRND_IDCOLOR)
     for flag in flags:
@@ -75,17 +76,13 @@ def is_robot(renderer: CameraRenderer, snapshot: Snapshot, camera: str) -> np.nd
     color = renderer.render(snapshot, camera).color.astype(np.int64)
     for flag in flags:
         scene.flags[flag] = 0
-    numbers = color @ [1, 1 << 8, 1 << 16]
-    robot = np.zeros(scene.ngeom + 2, bool)
-    base = model.body("base_link").id
+    body = np.zeros(scene.ngeom + 2, int)
     for drawn in scene.geoms[: scene.ngeom]:
-        if drawn.objtype != mujoco.mjtObj.mjOBJ_GEOM:
-            continue
         # The dark patch on the floor under the robot is the floor.
         shade = model.geom_type[drawn.objid] == mujoco.mjtGeom.mjGEOM_ELLIPSOID
-        root = model.body_rootid[model.geom_bodyid[drawn.objid]]
-        robot[drawn.segid + 1] = root == base and not shade
-    result: np.ndarray = robot[numbers]
+        if drawn.objtype == mujoco.mjtObj.mjOBJ_GEOM and not shade:
+            body[drawn.segid + 1] = model.geom_bodyid[drawn.objid]
+    result: np.ndarray = body[color @ [1, 1 << 8, 1 << 16]]
     return result
 
 
@@ -97,28 +94,34 @@ def points_of(frame: CameraFrame) -> np.ndarray:
     return points
 
 
+def look(
+    world: World, renderer: CameraRenderer, qpos: np.ndarray, posture: Posture
+) -> tuple[np.ndarray, np.ndarray]:
+    """What all cameras see: points (n, 3) float32 in base_link, and the body (n,) of each."""
+    robot, snapshot = world.embodiment, Snapshot(0.0, world.model, qpos)
+    groups = {name: posture[name] for name in robot.GROUPS}
+    points, bodies = [], []
+    for camera in robot.cameras:
+        body = bodies_seen(renderer, snapshot, camera)[::EVERY, ::EVERY]
+        frame = renderer.render(snapshot, camera)
+        seen = frame.depth[::EVERY, ::EVERY] > 0.0
+        pose = Kinematics(robot).pose(frame.frame_id, groups)
+        points.append(points_of(frame)[::EVERY, ::EVERY][seen] @ pose[:3, :3].T + pose[:3, 3])
+        bodies.append(body[seen])
+    return np.concatenate(points).astype(np.float32), np.concatenate(bodies)
+
+
 def look_around(robot: Embodiment, seed: int, count: int) -> Iterator[View]:
     random, world = np.random.default_rng(seed), World(robot, "shelves", seed)
-    kinematics = Kinematics(robot)
+    base = world.model.body("base_link").id
     with CameraRenderer(world) as renderer:
         while count:
             posture = random_posture(robot, random)
             qpos = place(world, posture)
-            if not is_free(world, qpos):
-                continue
-            count -= 1
-            snapshot = Snapshot(0.0, world.model, qpos)
-            groups = {name: posture[name] for name in robot.GROUPS}
-            points, labels = [], []
-            for camera in robot.cameras:
-                own = is_robot(renderer, snapshot, camera)[::EVERY, ::EVERY]
-                frame = renderer.render(snapshot, camera)
-                seen = frame.depth[::EVERY, ::EVERY] > 0.0
-                pose = kinematics.pose(frame.frame_id, groups)
-                in_camera = points_of(frame)[::EVERY, ::EVERY][seen]
-                points.append(in_camera @ pose[:3, :3].T + pose[:3, 3])
-                labels.append(own[seen])
-            yield posture, np.concatenate(points).astype(np.float32), np.concatenate(labels)
+            if is_free(world, qpos):
+                count -= 1
+                points, bodies = look(world, renderer, qpos, posture)
+                yield posture, points, world.model.body_rootid[bodies] == base
 
 
 def shares(own: SelfFilter, views: list[View], with_grippers: bool) -> tuple[float, float]:
@@ -143,3 +146,29 @@ def test_robot_goes_and_the_rest_stays(name: str) -> None:
         of_robot, of_others = shares(SelfFilter(robot, padding_m), views, with_grippers)
         assert of_robot >= 0.99
         assert of_others <= 0.005
+
+
+def test_a_held_box_stays() -> None:
+    """All but what of it lies within the padding of the fingers that hold it."""
+    robot, random = load_embodiment("r1"), np.random.default_rng(6)
+    world = World(robot, "shelves", 6)
+    assert isinstance(world.task, Shelves)
+    item = world.task.items[0]
+    own, body = SelfFilter(robot, 0.01), world.model.body(item.name).id
+    start = world.model.joint(item.name).qposadr[0]
+    stroke_mm = 1000.0 * float(item.size[1])
+    kept = []
+    with CameraRenderer(world) as renderer:
+        for _ in range(10):
+            closed = np.array(robot.left_gripper.to_closed(stroke_mm))
+            posture = random_posture(robot, random) | {"left_gripper": closed}
+            data = mujoco.MjData(world.model)
+            data.qpos[:] = qpos = place(world, posture)
+            mujoco.mj_kinematics(world.model, data)
+            hand = data.body("left_tcp")
+            tips = hand.xpos + 0.02 * hand.xmat[::3]  # nearer the wrist camera measures no depth
+            qpos[start : start + 7] = np.concatenate([tips, hand.xquat])
+            points, bodies = look(world, renderer, qpos, posture)
+            kept.append(own.keep(points, posture)[bodies == body])
+    assert np.concatenate(kept).size > 500
+    assert np.concatenate(kept).mean() > 0.8
