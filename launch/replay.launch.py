@@ -143,7 +143,12 @@ def generate_launch_description():
                 {"folder": typed("episodes", str), "task": typed("task", str)},
                 condition=IfCondition(LaunchConfiguration("record")),
             ),
-            node("description", condition=IfCondition(described), **RESPAWN),
+            node(
+                "description",
+                {"measured_mounts": True},
+                condition=IfCondition(described),
+                **RESPAWN,
+            ),
         ]
     )
     # Things come to rest, and whoever watches can look, before everything ends.

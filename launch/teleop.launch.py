@@ -198,7 +198,12 @@ def generate_launch_description():
                 condition=IfCondition(LaunchConfiguration("record")),
                 **RESPAWN,
             ),
-            node("description", condition=IfCondition(described), **RESPAWN),
+            node(
+                "description",
+                {"measured_mounts": True},
+                condition=IfCondition(described),
+                **RESPAWN,
+            ),
         ]
     )
     return LaunchDescription([*arguments, simulator, perception, nodes])

@@ -7,6 +7,7 @@ only as long as it is fresh: what is not measured any more disappears instead of
 from __future__ import annotations
 
 import math
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from brs_hardware.description import Description, Joint, describe
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import ConfigError
 from brs_hardware.feedback import FeedbackAssembler
-from brs_hardware.kinematics import Kinematics
+from brs_hardware.kinematics import Kinematics, optical_frame
 from brs_hardware.transforms import invert, to_quaternion
 
 WHEELS, ODOMETRY = "wheels", "odometry"
@@ -199,6 +200,36 @@ class RobotFrames:
         """(joints + 1,) of the joints and the base; what never came is not."""
         fresh: np.ndarray = np.abs(now_s - self._stamps_s) <= self.timeout_s
         return fresh
+
+
+def urdf_text(embodiment: Embodiment) -> str:
+    """The URDF of the robot, with camera frames where the embodiment has the cameras.
+
+    Raises:
+        ConfigError: the URDF lacks the frames of a camera.
+    """
+    text = embodiment.urdf_path.read_text()
+    robot = ElementTree.fromstring(text)
+    moved = False
+    for name, camera in embodiment.cameras.items():
+        optical = _joint_above(robot, optical_frame(name))
+        body = optical.find("parent")
+        frame = _joint_above(robot, body.attrib["link"] if body is not None else "")
+        origin = frame.find("origin")
+        if origin is None:
+            origin = ElementTree.SubElement(frame, "origin")
+        for key, wanted in (("xyz", camera.position), ("rpy", camera.rpy)):
+            given = [float(number) for number in origin.attrib.get(key, "0 0 0").split()]
+            if not np.allclose(given, wanted, rtol=0.0, atol=1e-9):
+                origin.attrib[key], moved = " ".join(f"{number:.9g}" for number in wanted), True
+    return ElementTree.tostring(robot, encoding="unicode") if moved else text
+
+
+def _joint_above(robot: ElementTree.Element, link: str) -> ElementTree.Element:
+    joint = robot.find(f"joint/child[@link='{link}']/..")
+    if joint is None:
+        raise ConfigError(f"no joint holds the link '{link}'", where=robot.attrib.get("name", ""))
+    return joint
 
 
 class _Chain:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from brs_hardware.config import config_folder
 from brs_hardware.embodiment import Embodiment, load_embodiment
 from brs_hardware.errors import ConfigError
 from brs_hardware.kinematics import optical_frame
-from brs_hardware.robot_frames import RobotFrames, Transforms
+from brs_hardware.robot_frames import RobotFrames, Transforms, urdf_text
 from brs_hardware.transforms import TransformBuffer, to_matrix
 
 ROBOTS = sorted(path.stem for path in (config_folder() / "robots").glob("*.urdf"))
@@ -235,6 +236,28 @@ def test_wrong_counts_and_rotations_that_are_none_are_refused(robot: Embodiment)
         frames.take_odometry(NOW_S, np.zeros(3), np.zeros(4))
     frames.take_chassis(NOW_S, np.zeros(0))  # a driver may not report them
     assert frames.joint_positions(NOW_S) is None
+
+
+def test_the_description_has_cameras_where_they_were_measured_to_be(
+    robot: Embodiment, tmp_path: Path
+) -> None:
+    assert urdf_text(robot) == robot.urdf_path.read_text()
+    mount = {"position": np.array([0.07, 0.05, 0.5]), "rpy": np.array([0.02, 0.4, -0.03])}
+    cameras = {**robot.cameras, "head": dataclasses.replace(robot.cameras["head"], **mount)}
+    measured = dataclasses.replace(robot, cameras=cameras)
+    path = tmp_path / "measured.urdf"
+    path.write_text(urdf_text(measured))
+    as_described, as_measured = walk(robot.urdf_path, {}), walk(path, {})
+    moved = {
+        link for link, pose in as_measured.items() if not np.allclose(pose, as_described[link])
+    }
+    assert {"head_camera_link", optical_frame("head")} <= moved
+    assert all(link.startswith("head_camera") for link in moved)
+    buffer = TransformBuffer()
+    put(buffer, RobotFrames(measured).static)
+    in_link = np.linalg.inv(as_measured["torso_link4"]) @ as_measured[optical_frame("head")]
+    seen = buffer.lookup("torso_link4", optical_frame("head"), 0.0)
+    np.testing.assert_allclose(seen, in_link, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ROBOTS)

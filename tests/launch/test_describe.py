@@ -410,6 +410,14 @@ def test_the_description_is_started_once(prefix: Path, launch_file: str) -> None
         found = describe(path, **{k: v for k, v in arguments.items() if k in known}).processes
         started = [spec.label for spec in found].count("description")
         assert started == (1 if tf == "true" else 0)
+        # The simulator's cameras sit as described, real ones as they were measured to.
+        measured = [
+            spec.node.parameters.get("measured_mounts", False)
+            for spec in found
+            if spec.label == "description" and spec.node
+        ]
+        real = launch_file != "sim" and sim == "false"
+        assert measured == [real] * started
 
 
 def test_control_nodes_respawn_and_the_others_do_not(prefix: Path) -> None:

@@ -19,9 +19,10 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
+from brs_hardware.camera_calibration.mounts import with_measured_mounts
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import ConfigError
-from brs_hardware.robot_frames import ODOMETRY, WHEELS, RobotFrames, Transforms
+from brs_hardware.robot_frames import ODOMETRY, WHEELS, RobotFrames, urdf_text
 from brs_nodes import conversions
 from brs_nodes.common import (
     LATCHED,
@@ -35,7 +36,7 @@ from brs_nodes.common import (
     parameter,
     run,
 )
-from brs_nodes.tf_messages import transforms_to_message
+from brs_nodes.tf_messages import TransformWriter
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Parameters:
     robot: str = parameter("r1", "robot description in config/robots")
     rate_hz: float = parameter(30.0, "rate of /tf and joint_states", 1.0, 200.0)
     timeout_s: float = parameter(0.5, "older feedback is not passed on [s]", 0.02, 10.0)
+    measured_mounts: bool = parameter(False, "real cameras: stand where they were measured to")
     frame_prefix: str = parameter("", "put before the name of every frame, such as left/")
 
 
@@ -53,17 +55,20 @@ class DescriptionNode(Node):
         super().__init__("description")
         self.parameters = declare(self, Parameters)
         self.robot = load_embodiment(self.parameters.robot)
+        if self.parameters.measured_mounts:
+            self.robot = with_measured_mounts(self.robot)
         self.frames = RobotFrames(self.robot, self.parameters.timeout_s)
         self._inbox = Inbox(self)
         self._sources = self._open_feedback()
         self._refused: dict[str, str] = {}  # part -> what was said of it last
         self._lost = set(self.frames.lost(now_s(self)))
+        self._writer = TransformWriter(self.parameters.frame_prefix)
         self._transforms = self.create_publisher(TFMessage, "/tf", 10)
         self._joints = self.create_publisher(JointState, "joint_states", 10)
         self._static = self.create_publisher(TFMessage, "/tf_static", LATCHED)
-        self._static.publish(self._message(self.frames.static))
+        self._static.publish(self._writer.message(self.frames.static))
         self._description = self.create_publisher(String, "robot_description", LATCHED)
-        self._description.publish(String(data=self.robot.urdf_path.read_text()))
+        self._description.publish(String(data=urdf_text(self.robot)))
         self.diagnostics = Diagnostics(self, self._summary)
         self.create_timer(1.0 / self.parameters.rate_hz, self._beat)
 
@@ -117,13 +122,19 @@ class DescriptionNode(Node):
         now = now_s(self)
         told = self.frames.transforms(now)
         if told.children:
-            self._transforms.publish(self._message(told))
             self.diagnostics.count("transforms", len(told.children))
-            if (joints := self.frames.joint_positions(now)) is not None:
-                self._joints.publish(
-                    conversions.joint_state(joints.stamp_s, joints.names, joints.positions)
-                )
+            # Half of the node's work, done only where somebody listens.
+            if self._transforms.get_subscription_count():
+                self._transforms.publish(self._writer.message(told))
+            if self._joints.get_subscription_count():
+                self._publish_joints(now)
         self._tell_losses(set(self.frames.lost(now)))
+
+    def _publish_joints(self, now: float) -> None:
+        if (joints := self.frames.joint_positions(now)) is not None:
+            self._joints.publish(
+                conversions.joint_state(joints.stamp_s, joints.names, joints.positions)
+            )
 
     def _attempt(self, part: str, take: Callable[[], None]) -> None:
         """Malformed feedback counts as none; the first of a kind is logged."""
@@ -134,9 +145,6 @@ class DescriptionNode(Node):
             if str(error) != self._refused.get(part):
                 self._refused[part] = str(error)
                 self.get_logger().error(f"feedback refused: {error}")
-
-    def _message(self, told: Transforms) -> TFMessage:
-        return transforms_to_message(told, self.parameters.frame_prefix)
 
     def _tell_losses(self, lost: set[str]) -> None:
         if lost != self._lost:

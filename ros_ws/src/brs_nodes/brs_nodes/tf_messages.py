@@ -11,25 +11,46 @@ from brs_hardware.transforms import TransformBuffer, to_matrix
 from brs_nodes.conversions import to_seconds, to_time
 
 
-def transforms_to_message(told: Transforms, prefix: str = "") -> TFMessage:
-    """tf2_msgs/TFMessage; `prefix` comes before every frame. Fixed transforms have no stamp."""
-    messages = []
-    rows = zip(
-        told.parents,
-        told.children,
-        np.nan_to_num(told.stamps_s).tolist(),
-        told.positions.tolist(),
-        told.quaternions.tolist(),
-        strict=True,
-    )
-    for parent, child, stamp_s, position, quaternion in rows:
-        message = TransformStamped(child_frame_id=prefix + child)
-        message.header.stamp, message.header.frame_id = to_time(stamp_s), prefix + parent
-        point, turn = message.transform.translation, message.transform.rotation
-        point.x, point.y, point.z = position
-        turn.x, turn.y, turn.z, turn.w = quaternion
-        messages.append(message)
-    return TFMessage(transforms=messages)
+class TransformWriter:
+    """Makes messages of transforms; valid until the next, as their entries are used again.
+
+    Making two dozen entries anew costs more than sending them.
+
+    Args:
+        prefix: comes before the name of every frame.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
+        self._entries: dict[tuple[str, str], TransformStamped] = {}  # by parent and child
+
+    def message(self, told: Transforms) -> TFMessage:
+        """tf2_msgs/TFMessage; fixed transforms have the stamp zero."""
+        stamps_s = np.nan_to_num(told.stamps_s).tolist()
+        times = {stamp_s: to_time(stamp_s) for stamp_s in set(stamps_s)}
+        rows = zip(
+            told.parents,
+            told.children,
+            stamps_s,
+            told.positions.tolist(),
+            told.quaternions.tolist(),
+            strict=True,
+        )
+        entries = []
+        for parent, child, stamp_s, position, quaternion in rows:
+            entry = self._entries.get((parent, child)) or self._new(parent, child)
+            entry.header.stamp = times[stamp_s]
+            point, turn = entry.transform.translation, entry.transform.rotation
+            point.x, point.y, point.z = position
+            turn.x, turn.y, turn.z, turn.w = quaternion
+            entries.append(entry)
+        return TFMessage(transforms=entries)
+
+    def _new(self, parent: str, child: str) -> TransformStamped:
+        entry = TransformStamped(child_frame_id=self._prefix + child)
+        entry.header.frame_id = self._prefix + parent
+        self._entries[parent, child] = entry
+        return entry
 
 
 def put_transforms(buffer: TransformBuffer, message: TFMessage, *, static: bool) -> None:
