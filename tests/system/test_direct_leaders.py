@@ -227,3 +227,5 @@ def test_two_chains_of_motors_lead_both_arms_and_a_pulled_plug_lets_go(
         stack.wait("teleop to let go", lambda: stack.is_in(TeleopState.IDLE))
         stack.wait_still()
     assert str(tmp_path / "right") in leader.output
+    refused = ros.call(Trigger, "joylo/bind_neutral", Trigger.Request())
+    assert not refused.success and "not connected" in refused.message

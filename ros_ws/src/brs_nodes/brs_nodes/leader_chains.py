@@ -37,6 +37,7 @@ class LeaderChainsNode(direct_leader.DirectLeaderNode):
         self.chains = ArmChains(self.leader.settings)
         self._readings: queue.SimpleQueue[tuple[float, ChainReading]] = queue.SimpleQueue()
         self._bind_requested, self._closing = threading.Event(), threading.Event()
+        self._connected = threading.Event()
         self.create_subscription(Joy, "joy", self._on_joy, SENSOR)
         self.create_service(Trigger, "joylo/bind_neutral", self._on_bind)
         self._thread = threading.Thread(target=self._lead, name="leader", daemon=True)
@@ -48,6 +49,8 @@ class LeaderChainsNode(direct_leader.DirectLeaderNode):
             try:
                 self.chains.connect()
                 told = ""
+                self._bind_requested.clear()  # whoever asked before did not hold these arms
+                self._connected.set()
                 self.get_logger().info("connected; hold the neutral pose, call joylo/bind_neutral")
                 self._stream()
             except DeviceError as error:
@@ -55,13 +58,13 @@ class LeaderChainsNode(direct_leader.DirectLeaderNode):
                     told = str(error)
                     self.get_logger().error(told)
             finally:
+                self._connected.clear()
                 self.chains.close()
             self._closing.wait(RETRY_S)
 
     def _stream(self) -> None:
         """Read as fast as the buses answer, at most at the rate of samples."""
         bound = False
-        self._bind_requested.clear()  # whoever asked before did not hold these arms
         while not self._closing.wait(1.0 / self.parameters.rate_hz):
             if self._bind_requested.is_set():
                 self._bind_requested.clear()
@@ -79,9 +82,11 @@ class LeaderChainsNode(direct_leader.DirectLeaderNode):
         self.leader.gamepad.hear(now_s(self), np.array(message.axes), np.array(message.buttons))
 
     def _on_bind(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._bind_requested.set()
-        response.success = True
-        response.message = "binding what the arms read now to the neutral pose"
+        response.success = self._connected.is_set()
+        response.message = "the arms are not connected; ask again when they are"
+        if response.success:
+            self._bind_requested.set()
+            response.message = "binding what the arms read now to the neutral pose"
         return response
 
     def close(self) -> None:
