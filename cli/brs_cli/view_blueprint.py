@@ -34,8 +34,8 @@ def blueprint(embodiment: Embodiment, collision_shapes: str, has_clouds: bool) -
         ],
         spatial_information=rrb.SpatialInformation(target_frame=WORLD_FRAME),
         line_grid=rrb.LineGrid3D(spacing=0.5),
-        # From the robot's right, a little behind it: where who watches it sees what it does.
-        eye_controls=rrb.EyeControls3D(position=(-0.9, -2.3, 1.9), look_target=(0.5, 0.0, 0.8)),
+        # From behind the robot's start and above, so that it hides little of what it does.
+        eye_controls=rrb.EyeControls3D(position=(-1.7, -0.7, 2.3), look_target=(0.3, 0.4, 0.8)),
     )
     pictures = [
         rrb.Spatial2DView(

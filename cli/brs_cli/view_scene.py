@@ -27,7 +27,7 @@ LEVELS = ("INFO", "WARN", "ERROR", "ERROR")  # of safety events and diagnostics
 MEASURED, COMMANDED = "measured", "commanded"
 MODEL_HZ = 30.0  # a moving picture needs no more
 FRUSTUM_M = 0.15  # how far before a camera its picture is drawn
-POINT_M = 0.004
+POINT_M = 0.006
 MARKER_CUBE = 1
 
 

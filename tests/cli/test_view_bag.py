@@ -346,3 +346,61 @@ def test_what_cannot_be_shown_is_an_error(
     with pytest.raises(EpisodeError) as error:
         main([str(make(tmp_path / "bag")), "--save", str(tmp_path / "shown.rrd")])
     assert line in str(error.value)
+
+
+# -- clouds of an episode without any ------------------------------------------------------
+
+
+def seen_wall(root: Path, distance_m: float, joints: bool = True) -> Path:
+    """R1 standing before a red wall that is square to its head camera."""
+    bag = SampleBag(root)
+    k = [150.0, 0.0, 31.5, 0.0, 150.0, 23.5, 0.0, 0.0, 1.0]
+    info = {"width": 64, "height": 48, "k": k}
+    color = np.full((48, 64, 3), (200, 10, 30), dtype=np.uint8)
+    depth = np.full((48, 64), distance_m, dtype=np.float32)
+    frame = {"header": {"frame_id": "head_camera_optical_frame"}}
+    for i in range(60):
+        if joints:
+            bag.put("/robot/state", STATE, 0.02 * i, at_zero())
+        if i % 10 == 5:
+            at_s = 0.02 * i
+            bag.put("/camera/head/camera_info", "sensor_msgs/msg/CameraInfo", at_s, info | frame)
+            bag.put("/camera/head/color/image_raw", IMAGE, at_s, image(color, "rgb8") | frame)
+            bag.put("/camera/head/depth/image_raw", IMAGE, at_s, image(depth, "32FC1") | frame)
+    return bag.finish()
+
+
+def at_zero() -> dict[str, Any]:
+    groups = {name: {"position": [0.0] * len(ROBOT.group(name).joints)} for name in ROBOT.GROUPS}
+    return {"base_pose": [0.0] * 3, "base_velocity": [0.0] * 3, **groups}
+
+
+def test_clouds_are_fused_of_the_pictures_where_none_were_recorded(tmp_path: Path) -> None:
+    """All points lie on the wall, found by the mount of the embodiment file written out here."""
+    shown = view(seen_wall(tmp_path, 1.2), "--image-hz", "60")
+    clouds = shown.values["/cloud"]
+    assert len(clouds["Points3D:positions"]) == 6
+    assert clouds["CoordinateFrame:frame"] == [["base_link"]] * 6
+    points = np.array(clouds["Points3D:positions"][-1])
+    assert len(points) > 200
+    # torso_link4 stands upright at the sum of the torso's offsets; the camera looks 20 deg down.
+    eye = np.array([-0.032845, 0.0, 0.301 + 0.4 + 0.3 + 0.09962]) + ROBOT.cameras["head"].position
+    ahead = np.array([math.cos(0.349), 0.0, -math.sin(0.349)])
+    assert np.allclose((points - eye) @ ahead, 1.2, atol=2e-3)
+    assert set(clouds["Points3D:colors"][-1]) == {0xC80A1EFF}
+
+
+@pytest.mark.parametrize(("joints", "cloud"), [(True, "none"), (False, "default")])
+def test_no_clouds_are_made_unwanted_or_without_joints(
+    tmp_path: Path, joints: bool, cloud: str
+) -> None:
+    shown = view(seen_wall(tmp_path, 1.2, joints), "--cloud", cloud)
+    assert "/cloud" not in shown.values and "/cameras/head/depth" in shown.values
+
+
+def test_why_no_clouds_are_made_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = view(seen_wall(tmp_path, 1.2), "--cloud", "shelve")
+    assert "no clouds: " in capsys.readouterr().err
+    assert "/cloud" not in shown.values and "/joints/torso/measured" in shown.values
