@@ -10,6 +10,7 @@ from harness import LATCHED, Harness
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.qos import qos_profile_sensor_data as SENSOR
+from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 
@@ -78,6 +79,25 @@ def test_it_ends_without_a_word_when_interrupted_and_in_one_line_when_misled(
     assert misled.wait() == 1
     (line,) = misled.output.splitlines()
     assert "[fatal] parameter source: unknown source 'nobody'" in line
+
+
+def test_a_keep_out_in_odom_is_not_armed_without_odometry(ros: Harness) -> None:
+    """Nobody would know where the box is."""
+    safety = ros.folder / "safety.yaml"
+    safety.write_text(
+        "keep_outs: [{name: table, centre: [3, 0, 1], half_size: [1, 1, 1], frame: odom}]"
+    )
+    ros.start_node("r1_sim", {"camera_hz": 0.0}, remap={"odom": "lost"})
+    robot = ros.start_node("robot", {"safety": str(safety)})
+    chassis = ros.collect(JointState, "hdas/feedback_chassis", SENSOR)
+    ros.wait_for(lambda: len(chassis) > 100, "feedback")
+
+    def refusal() -> str:
+        answer: str = ros.call(Arm, "robot/arm", Arm.Request(arm=True)).message
+        return answer
+
+    ros.wait_for(lambda: refusal() == "no feedback on odom", "the refusal")
+    assert robot.running
 
 
 def test_a_person_takes_over_from_a_policy_on_the_running_robot(ros: Harness) -> None:
