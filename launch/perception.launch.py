@@ -41,6 +41,12 @@ def generate_launch_description():
             choices=["raw", "compressed"],
             description="of pictures that come by topics",
         ),
+        DeclareLaunchArgument(
+            "measured_mounts",
+            default_value="false",
+            choices=["true", "false"],
+            description="real cameras: they sit where `brs calibrate cameras` measured them",
+        ),
         DeclareLaunchArgument("namespace", default_value="", description="of all nodes"),
         DeclareLaunchArgument(
             "use_sim_time", default_value="false", description="follow /clock: true, false"
@@ -65,6 +71,7 @@ def generate_launch_description():
                 "fuse": typed("fuse", bool),
                 "cloud": typed("cloud", str),
                 "transport": typed("transport", str),
+                "measured_mounts": typed("measured_mounts", bool),
                 "use_sim_time": typed("use_sim_time", bool),
             },
         ],

@@ -142,11 +142,18 @@ def generate_launch_description():
         condition=IfCondition(LaunchConfiguration("sim")),
     )
     shared = ("robot", "namespace", "use_sim_time", "params_file", "log_level")
+    # A simulator has its cameras where they are described to be.
+    real = PythonExpression(
+        ["'false' if '", LaunchConfiguration("sim"), "' == 'true' else 'true'"]
+    )
     perception = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(
             PathJoinSubstitution([share, "launch", "perception.launch.py"])
         ),
-        launch_arguments=[(name, LaunchConfiguration(name)) for name in shared],
+        launch_arguments=[
+            *((name, LaunchConfiguration(name)) for name in shared),
+            ("measured_mounts", real),
+        ],
         condition=IfCondition(LaunchConfiguration("perception")),
     )
     # config/leaders/joylo.yaml has the real ports, joylo_emulated.yaml those of the emulator.

@@ -367,7 +367,7 @@ def test_perception_starts_alone_or_with_teleoperation(prefix: Path) -> None:
     assert nodes == {
         "/r2/perception": {
             "robot": "r1", "cameras": "realsense", "fuse": False, "cloud": "trash",
-            "transport": "compressed", "use_sim_time": False,
+            "transport": "compressed", "measured_mounts": False, "use_sim_time": False,
         }
     }  # fmt: skip
     assert "/perception" not in nodes_of("teleop", sim="true")
@@ -376,6 +376,10 @@ def test_perception_starts_alone_or_with_teleoperation(prefix: Path) -> None:
     together = nodes_of("teleop", perception="true", robot="r1_pro", **passed_on)
     parameters = together["/r2/perception"]
     assert (parameters["robot"], parameters["cloud"]) == ("r1_pro", "trash")
+    # A simulator has its cameras where they are described to be, a robot where they are.
+    for sim in BOOLEANS:
+        nodes = nodes_of("teleop", perception="true", sim=sim)
+        assert nodes["/perception"]["measured_mounts"] is (sim == "false")
 
 
 def test_replay_starts_what_its_arguments_ask_for(prefix: Path) -> None:

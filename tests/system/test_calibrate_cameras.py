@@ -13,13 +13,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from brs_interfaces.msg import WholeBodyState
+from diagnostic_msgs.msg import DiagnosticArray
 from harness import Harness
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, Image
 
 from brs_hardware.camera_calibration.board import Board
-from brs_hardware.camera_calibration.mounts import difference, load_mounts, mounts_path
+from brs_hardware.camera_calibration.hand_eye import HandEye
+from brs_hardware.camera_calibration.mounts import (
+    difference,
+    link_from_optical,
+    load_mounts,
+    measured_mount,
+    mounts_path,
+    save_mount,
+)
 from brs_hardware.embodiment import load_embodiment
 from brs_ml.episode import EpisodeInfo, EpisodeWriter, MessageDefinitions, Topic, share_folders
 from brs_ml.episode.folder import make_working_folder, save
@@ -168,3 +177,56 @@ def test_a_recording_without_the_camera_is_one_line(room: BoardRoom, tmp_path: P
     status, said = brs("head", "--bag", bag, "--yes")
     assert status == 1
     assert "views of the board are too few. Try: take at least 8" in said
+
+
+def keep_mount() -> None:
+    head = R1.cameras["head"]
+    outcome = HandEye(
+        link_from_optical=link_from_optical(head),
+        reference_from_board=np.eye(4),
+        position_std_m=np.zeros(3),
+        rotation_std_rad=np.zeros(3),
+        view_rms_px=np.zeros(20),
+        outliers=(),
+        rms_px=0.25,
+        p95_px=0.3,
+        max_px=0.4,
+    )
+    save_mount("r1", "head", measured_mount(head, outcome, "2026-01-02T03:04:05+00:00"))
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_perception_uses_measured_mounts_only_where_it_is_told_to(
+    ros: Harness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, measured: bool
+) -> None:
+    monkeypatch.setenv("BRS_DATA", str(tmp_path / "data"))
+    keep_mount()
+    heard = ros.collect(DiagnosticArray, "/diagnostics")
+    ros.start_node("perception", {"measured_mounts": measured})
+
+    def mounts() -> list[dict[str, str]]:
+        statuses = [status for message in heard for status in message.status]
+        told = [{pair.key: pair.value for pair in status.values} for status in statuses]
+        return [
+            {key: value for key, value in values.items() if key.endswith(" mount")}
+            for values in told
+        ]
+
+    ros.wait_for(mounts, "diagnostics")
+    told = mounts()[-1]
+    said = "measured 2026-01-02: 0.0 mm and 0.00° from" if measured else "as described"
+    assert told["head mount"].startswith(said)
+    assert told["left_wrist mount"] == "as described"
+
+
+def test_a_torn_mount_file_ends_perception_with_one_line(
+    ros: Harness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BRS_DATA", str(tmp_path / "data"))
+    keep_mount()
+    path = mounts_path("r1")
+    path.write_text(path.read_text()[:150])
+    node = ros.start_node("perception", {"measured_mounts": True})
+    assert node.wait() != 0
+    assert "mend or delete it, then run `brs calibrate cameras`" in node.output
+    assert "Traceback" not in node.output

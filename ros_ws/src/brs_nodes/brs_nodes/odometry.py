@@ -18,6 +18,7 @@ from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
+from brs_hardware.camera_calibration.mounts import with_measured_mounts
 from brs_hardware.cameras import CameraFrame, FrameMatcher
 from brs_hardware.config import did_you_mean
 from brs_hardware.embodiment import load_embodiment
@@ -69,6 +70,7 @@ class Parameters:
         0.02, "of its twist, where it gives no covariance [m/s, rad/s]", 0.0001, 1.0
     )
     camera: str = parameter("", "depth camera of the robot to use, such as head; empty is none")
+    measured_mounts: bool = parameter(False, "real cameras: stand where they were measured to")
 
 
 class OdometryNode(Node):
@@ -78,6 +80,8 @@ class OdometryNode(Node):
         super().__init__("odometry")
         self.parameters = declare(self, Parameters)
         self.robot = load_embodiment(self.parameters.robot)
+        if self.parameters.measured_mounts:
+            self.robot = with_measured_mounts(self.robot)
         topic = self.parameters.output_topic or self.robot.base.odometry_topic
         self._output = self.create_publisher(Odometry, topic, SENSOR)
         self._inbox = Inbox(self)

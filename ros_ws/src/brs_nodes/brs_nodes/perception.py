@@ -15,7 +15,8 @@ from typing import Any
 
 from rclpy.node import Node
 
-from brs_hardware.cameras import CameraFrame, load_cameras
+from brs_hardware.camera_calibration.mounts import mount_sources, with_measured_mounts
+from brs_hardware.cameras import CameraFrame, CameraRig, load_cameras
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import ConfigError
 from brs_hardware.perception.config import load_cloud
@@ -40,6 +41,7 @@ class Parameters:
     cloud: str = parameter("default", "how clouds are made, in config/perception")
     cloud_hz: float = parameter(30.0, "clouds a second, at most", 0.1, 240.0)
     transport: str = parameter("raw", "of pictures that come by topics: raw or compressed")
+    measured_mounts: bool = parameter(False, "real cameras: stand where they were measured to")
 
 
 class PerceptionNode(Node):
@@ -53,21 +55,27 @@ class PerceptionNode(Node):
         self.diagnostics = Diagnostics(self, self._summary)
         self.worker: CloudWorker | None = None
         self.server: CameraServer | None = None
+        self._mounts: dict[str, str] = {}  # camera -> how it was measured, if it was
         rig = load_cameras(chosen.cameras) if chosen.cameras else None
         if chosen.fuse:
-            self.worker = self._make_worker(tuple(rig.cameras) if rig else None)
+            self.worker = self._make_worker(rig)
             self.worker.start()
         if rig:
             rates = Rates(chosen.raw_hz, chosen.compressed_hz, chosen.jpeg_quality)
             self.server = CameraServer(self, rig, rates, self._hand_on, self.diagnostics.count)
             self.server.start()
 
-    def _make_worker(self, own: tuple[str, ...] | None) -> CloudWorker:
+    def _make_worker(self, rig: CameraRig | None) -> CloudWorker:
         chosen = self.parameters
         robot = load_embodiment(chosen.robot)
-        cameras = own or tuple(robot.cameras)
+        self._mounts = dict.fromkeys(robot.cameras, "")
+        if chosen.measured_mounts:
+            self._mounts = mount_sources(robot)
+            serials = {name: camera.serial for name, camera in rig.cameras.items()} if rig else {}
+            robot = with_measured_mounts(robot, serials)
+        cameras = tuple(rig.cameras if rig else robot.cameras)
         fuser = CloudFuser(robot, load_cloud(chosen.cloud), cameras)
-        transport = None if own else chosen.transport
+        transport = None if rig else chosen.transport
         feed = CloudFeed(robot, fuser, cameras, transport, chosen.cloud_hz)
         return CloudWorker(self, fuser, feed, self.diagnostics.count)
 
@@ -79,6 +87,7 @@ class PerceptionNode(Node):
         parts = [self.server.summary(now_s(self))] if self.server else []
         parts += [self.worker.summary()] if self.worker else []
         values = {name: value for _, _, found in parts for name, value in found.items()}
+        values |= {f"{name} mount": text or "as described" for name, text in self._mounts.items()}
         return max(level for level, _, _ in parts), "; ".join(p[1] for p in parts), values
 
     def close(self) -> None:
