@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
-from brs_hardware.config import did_you_mean
+from brs_hardware.config import did_you_mean, float_fields
 from brs_hardware.errors import ConfigError
 
 TORSO_MODES = ("brs", "height")
 GRIPPER_MODES = ("hold", "toggle", "proportional")
+# Seconds of silence or of clocks apart that a moving robot may overlook; shares.
+AT_MOST_ONE = (
+    *("leader_timeout_s", "joycon_timeout_s", "state_timeout_s", "future_stamp_s"),
+    *("arm_smoothing", "stick_smoothing", "gripper_open"),
+)
 
 
 @dataclass(frozen=True)
 class TeleopConfig:
-    """How the leader is mapped."""
+    """How the leader is mapped. Raises ConfigError: an unknown mode, or a number out of range."""
 
     leader_timeout_s: float = 0.1
     joycon_timeout_s: float = 0.25  # reports come at 66 Hz over Bluetooth, with gaps
@@ -42,3 +48,12 @@ class TeleopConfig:
             if (value := getattr(self, name)) not in known:
                 hint = did_you_mean(value, known)
                 raise ConfigError(f"unknown {name} '{value}'", where="teleop", remedy=hint)
+        for name in float_fields(self):
+            most = 1.0 if name in AT_MOST_ONE else sys.float_info.max
+            if not 0.0 <= (number := getattr(self, name)) <= most:
+                limit = f" to {most:g}" if name in AT_MOST_ONE else " on"
+                raise ConfigError(
+                    f"{name} is {number:g}",
+                    where="teleop",
+                    remedy=f"give it a number from 0{limit}",
+                )

@@ -382,3 +382,23 @@ def test_a_broken_stick_is_an_input_fault(person: Person, stick: tuple[float, ..
 def test_unknown_modes_tell_the_nearest(wrong: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match=r"did you mean (height|hold)"):
         TeleopConfig(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            (field.name, float("nan"))
+            for field in dataclasses.fields(TeleopConfig)
+            if field.type == "float"
+        ),
+        ("leader_timeout_s", float("inf")),
+        ("state_timeout_s", 100.0),  # milliseconds, where seconds are meant
+        ("ramp_s", -1.0),
+        ("align_limit_rad", float("inf")),
+        ("arm_smoothing", 1.5),
+    ],
+)
+def test_numbers_that_would_switch_a_rule_off_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"teleop: {name} is .*Try: give it a number from 0"):
+        TeleopConfig(**{name: value})  # type: ignore[arg-type]

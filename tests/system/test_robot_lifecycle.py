@@ -79,6 +79,10 @@ def test_it_ends_without_a_word_when_interrupted_and_in_one_line_when_misled(
     assert misled.wait() == 1
     (line,) = misled.output.splitlines()
     assert "[fatal] parameter source: unknown source 'nobody'" in line
+    blind = ros.start_node("teleop", {"leader_timeout_s": float("nan")})
+    assert blind.wait() == 1
+    (line,) = blind.output.splitlines()
+    assert "[fatal] parameter leader_timeout_s" in line and "nan" in line
 
 
 def test_a_keep_out_in_odom_is_not_armed_without_odometry(ros: Harness) -> None:
