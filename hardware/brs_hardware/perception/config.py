@@ -44,7 +44,9 @@ class CloudConfig:
     max_joint_gap_s: float = 0.1  # between two samples that are interpolated
     max_skew_s: float = 0.1  # a frame that is older than the newest by more is left out
     max_age_s: float = 0.5  # so is one that is older than this when its cloud is made
-    wait_s: float = 0.07  # for frames and joints that are missing, from the first frame on
+    # For frames and joints that are missing, from the first frame on. Cameras that are not
+    # triggered together need one frame period to be all in one cloud.
+    wait_s: float = 0.04
     hold_s: float = 0.0  # how long points stay that are not in view any more; 0: not at all
 
     def __post_init__(self) -> None:

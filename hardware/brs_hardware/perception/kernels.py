@@ -4,8 +4,9 @@ A voxel table is (slots, keys, cells): `slots` (2^k,) int32 is a hash table with
 whose entries are rows of the other two, -1 for none; `keys` (n,) int64 names a voxel of the grid;
 `cells` (n, 7) float32 holds the sums of x, y, z [m] and r, g, b, and the number of points.
 
-A grid is (shape, lower, size): voxels along y and z, corner (3,) [m], edge [m]. One voxel all
-around it stays empty, so that a neighbour's key is always a fixed difference away.
+A grid is (shape, lower, size): voxels along y and z, corner (3,) [m] and edge [m]. `shape` counts
+one voxel more on each side, which stays empty, so that a neighbour's key is always a fixed
+difference away.
 """
 
 from __future__ import annotations

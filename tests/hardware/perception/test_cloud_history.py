@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brs_hardware.embodiment import Embodiment, load_embodiment
@@ -44,6 +44,7 @@ def unknown(history: RobotHistory, stamp_s: float) -> NoPosture:
     return answer
 
 
+@settings(deadline=None)
 @given(st.floats(10.0, 10.19))
 def test_straight_motion_is_met_exactly(stamp_s: float) -> None:
     joints = known(moving(), stamp_s).joints
@@ -52,6 +53,7 @@ def test_straight_motion_is_met_exactly(stamp_s: float) -> None:
         assert np.allclose(joints[group], expected, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(-3.0, 3.0), min_size=2, max_size=30),
     st.floats(0.0, 1.0),
