@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from brs_ml.dataset.bag import Bag
 from brs_ml.dataset.config import BuildConfig
 from brs_ml.dataset.errors import DatasetError
 from brs_ml.dataset.features import features_of
@@ -27,7 +28,6 @@ from brs_ml.dataset.writer import EpisodePart, PartWriter, disk_errors, join_par
 from brs_ml.episode.errors import DiskFullError, EpisodeError
 from brs_ml.episode.folder import WORKING, lock
 from brs_ml.episode.metadata import sync_folder
-from brs_ml.episode.reader import EpisodeReader
 
 # Makes a CloudMaker in the process that needs it; a module's function or a partial of one.
 CloudFactory = Callable[[], CloudMaker]
@@ -237,7 +237,7 @@ def build_episode(job: Job) -> Outcome:
     sizes = {key: (int(c["height"]), int(c["width"])) for key, c in job.probe.cameras.items()}
     features = features_of(job.layout, config, sizes)
     try:
-        reader = EpisodeReader(job.probe.path)
+        reader = Bag(job.probe.path)
         make_cloud = job.clouds() if config.clouds and job.clouds is not None else None
         with PartWriter(job.parts, name, features) as writer:
             steps = EpisodeSteps(reader, job.layout, config, make_cloud, writer)
@@ -255,9 +255,7 @@ def build_episode(job: Job) -> Outcome:
     return Outcome(name, part)
 
 
-def _entry(
-    found: Probe, reader: EpisodeReader, valid: Any, report: dict[str, Any]
-) -> dict[str, Any]:
+def _entry(found: Probe, reader: Bag, valid: Any, report: dict[str, Any]) -> dict[str, Any]:
     info = found.info
     return {
         "task": info.task,

@@ -27,7 +27,8 @@ def pack_image(rgb: np.ndarray, quality: int) -> bytes:
         quality: 1 to 100.
     """
     cv2 = _cv2()
-    done, data = cv2.imencode(".jpg", rgb[:, :, ::-1], (cv2.IMWRITE_JPEG_QUALITY, quality))
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, quality))
     if not done:
         raise ValueError(f"no JPEG can be made of {rgb.shape} {rgb.dtype}")
     return bytes(data)

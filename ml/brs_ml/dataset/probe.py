@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from brs_ml.dataset.bag import Bag
 from brs_ml.dataset.config import BuildConfig
 from brs_ml.dataset.errors import DatasetError
 from brs_ml.dataset.format import check_name
 from brs_ml.dataset.messages import Decoder
 from brs_ml.episode.folder import TRASH, WORKING
 from brs_ml.episode.metadata import EpisodeInfo
-from brs_ml.episode.reader import EpisodeReader
 
 # Rates of one stream that differ by more than this factor are different rates.
 _RATE_FACTOR = 1.5
@@ -82,7 +82,7 @@ def probe(path: Path, config: BuildConfig) -> Probe:
     Raises:
         EpisodeError: it cannot be read, or a topic is missing.
     """
-    reader = EpisodeReader(path)
+    reader = Bag(path)
     counts = {topic.name: count for topic, count in reader.counts.items()}
     start_ns, end_ns = reader.span_ns
     seconds = max((end_ns - start_ns) * 1e-9, 1e-9)
@@ -101,7 +101,7 @@ def probe(path: Path, config: BuildConfig) -> Probe:
     )
 
 
-def _camera(reader: EpisodeReader, camera: str) -> dict[str, Any]:
+def _camera(reader: Bag, camera: str) -> dict[str, Any]:
     topic = reader.topic_named(f"camera/{camera}/camera_info").name
     decode = Decoder(reader.topics)
     for message in reader.messages([topic]):

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from brs_ml.dataset import align
+from brs_ml.dataset.bag import Bag
 from brs_ml.dataset.clouds import CloudCodec
 from brs_ml.dataset.config import BuildConfig
 from brs_ml.dataset.errors import DatasetError
@@ -37,7 +38,7 @@ from brs_ml.dataset.layout import RobotLayout
 from brs_ml.dataset.messages import Decoder, color_of, depth_of, stamp_ns
 from brs_ml.dataset.streams import NOBODY, Stream, drivers_at
 from brs_ml.dataset.writer import PartWriter
-from brs_ml.episode.reader import BagMessage, EpisodeReader
+from brs_ml.episode.reader import BagMessage
 
 _LONGEST_S = 86_400.0
 _APART_S = 5.0  # stamps and the recorder's clock, at most, if they are of one clock
@@ -68,7 +69,7 @@ class EpisodeSteps:
 
     def __init__(
         self,
-        reader: EpisodeReader,
+        reader: Bag,
         layout: RobotLayout,
         config: BuildConfig,
         make_cloud: CloudMaker | None,

@@ -26,10 +26,18 @@ from synthetic_episodes import (
 )
 
 from brs_ml.dataset import Dataset, DatasetError, Outcome, build, find_episodes
+from brs_ml.dataset.bag import Bag
 from brs_ml.dataset.format import INDEX
 from brs_ml.dataset.splits import split_of
 from brs_ml.dataset.writer import PartWriter
-from brs_ml.episode import DiskFullError, EpisodeError
+from brs_ml.episode import (
+    DiskFullError,
+    EpisodeError,
+    EpisodeInfo,
+    EpisodeReader,
+    EpisodeWriter,
+    Topic,
+)
 
 
 def made(
@@ -472,3 +480,33 @@ def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
         patch.setattr(frames.FrameQueue, "newest", watch)
         made(tmp_path, {"one": replace(Recipe(), seconds=6.0, gap=lambda k, s: k == "depth")})
     assert 0 < most <= 0.8 * 15
+
+
+@pytest.mark.parametrize("topics", [None, ["/robot/state", "/camera/head/depth/image_raw"]])
+def test_the_fast_reader_reads_what_the_full_one_reads(
+    tmp_path: Path, topics: list[str] | None
+) -> None:
+    folder = record(tmp_path / "one", Recipe(seconds=0.5))
+    fast, full = Bag(folder), EpisodeReader(folder)
+    assert fast.span_ns == full.span_ns
+    assert {t.name: (t.type, t.schema_text, n) for t, n in fast.counts.items()} == {
+        t.name: (t.type, t.schema_text, n) for t, n in full.counts.items()
+    }
+
+    def key(message: Any) -> tuple[int, str]:
+        return message.log_time_ns, message.topic
+
+    read = list(fast.messages(topics))
+    assert sorted(read, key=key) == sorted(full.messages(topics), key=key)
+    times = np.array([message.log_time_ns for message in read])
+    assert (np.maximum.accumulate(times) - times).max() <= 250_000_000
+
+
+def test_a_bag_that_was_written_out_of_order_is_read_in_order(tmp_path: Path) -> None:
+    writer = EpisodeWriter(tmp_path, EpisodeInfo(), [Topic("/a", "std_msgs/msg/String")])
+    for second in (5, 6, 1, 2, 9):
+        writer.write("/a", second * 10**9, 0, b"x" * 10)
+        writer.tick(float(second) * 10)
+    writer.close()
+    times = [message.log_time_ns // 10**9 for message in Bag(tmp_path).messages()]
+    assert times == [1, 2, 5, 6, 9]
