@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from brs_cli.view_clouds import CloudMaker
 from brs_cli.view_routes import Handler, Route, find_routes, guess_namespace, wishes
 from brs_cli.view_scene import Scene
 from brs_hardware.errors import ConfigError
@@ -50,7 +49,15 @@ class BagView:
             cloud_hz: how many a second.
         """
         try:
+            # What fuses clouds is not needed to look at the rest.
+            from brs_cli.view_clouds import CloudMaker
+
             maker = CloudMaker(self._scene, self._routes, cloud_hz, cloud)
+        except ModuleNotFoundError as error:
+            self._say(
+                f"no clouds: {error.name} is not installed. Try: pip install brs[perception]"
+            )
+            return
         except ConfigError as error:
             self._say(f"no clouds: {error}")
             return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -404,3 +406,22 @@ def test_why_no_clouds_are_made_is_said(
     shown = view(seen_wall(tmp_path, 1.2), "--cloud", "shelve")
     assert "no clouds: " in capsys.readouterr().err
     assert "/cloud" not in shown.values and "/joints/torso/measured" in shown.values
+
+
+BARE = """
+import sys
+for name in "cv2 scipy mujoco numba fpsample rclpy brs_interfaces brs_nodes".split():
+    sys.modules[name] = None
+from brs_cli.view import main
+main(sys.argv[1:])
+"""
+
+
+def test_a_laptop_without_ros_and_perception_shows_the_rest(tmp_path: Path) -> None:
+    bag, path = seen_wall(tmp_path, 1.2), tmp_path / "shown.rrd"
+    command = [sys.executable, "-c", BARE, str(bag), "--save", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert "is not installed. Try: pip install brs[perception]" in done.stderr
+    assert done.stderr.count("need OpenCV") == 2  # colour and depth, once each
+    assert len(Shown(path).numbers("/joints/torso/measured")) == 60
