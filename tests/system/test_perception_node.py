@@ -49,7 +49,7 @@ class Robot:
             name: ros.node.create_publisher(JointState, ROBOT.group(name).feedback_topic, SENSOR)
             for name in ROBOT.GROUPS
         }
-        self.sending = set(CAMERAS)
+        self.sending, self.feels_joints = set(CAMERAS), True
         self._numbers = itertools.count()
         self._due_s = 0.0
 
@@ -59,7 +59,8 @@ class Robot:
         for name, publisher in self._joints.items():
             group = ROBOT.group(name)
             pose = ROBOT.poses["ready"][name]
-            publisher.publish(conversions.joint_state(now, group.joints, pose))
+            if self.feels_joints:
+                publisher.publish(conversions.joint_state(now, group.joints, pose))
         if now < self._due_s:
             return
         self._due_s = now + PERIOD_S
@@ -115,7 +116,7 @@ def test_a_camera_that_dies_leaves_a_cloud_of_the_rest_and_comes_back(
     assert node.running
 
 
-def test_frames_of_others_and_half_frames_are_refused_by_name(ros: Harness) -> None:
+def test_frames_of_others_half_frames_and_missing_joints_are_told_by_name(ros: Harness) -> None:
     node = ros.start_node("perception")
     states = ros.collect(CloudState, "perception/state", LATCHED)
     health = ros.collect(DiagnosticArray, "/diagnostics")
@@ -161,6 +162,12 @@ def test_frames_of_others_and_half_frames_are_refused_by_name(ros: Harness) -> N
     robot.sending.add("head")
     ros.wait_for(lambda: len(states[-1].cameras) == 3, "all well again", tick=robot.tick)
     assert "head: well again" in node.output
+
+    robot.feels_joints = False
+    ros.wait_for(lambda: not states[-1].cameras, "no cloud without joints", tick=robot.tick)
+    assert reason(states[-1], "head").startswith("torso: ended"), states[-1]
+    robot.feels_joints = True
+    ros.wait_for(lambda: len(states[-1].cameras) == 3, "a cloud again", tick=robot.tick)
 
 
 def test_the_live_cloud_has_the_table_and_not_the_robot_and_a_bag_gives_the_same_clouds(

@@ -25,7 +25,7 @@ _FAST = 1  # of zlib's nine levels: more cost 2x the time for 10 % fewer bytes
 
 def to_jpeg(color: np.ndarray, quality: int) -> bytes:
     """(H, W, 3) uint8 RGB as JPEG; `quality` 1..100."""
-    cv2 = _opencv()
+    cv2 = opencv()
     swapped = cv2.cvtColor(color, cv2.COLOR_RGB2BGR)
     return bytes(cv2.imencode(".jpg", swapped, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
 
@@ -35,7 +35,7 @@ def to_compressed_depth(depth: np.ndarray) -> bytes:
 
     What is no reading, or beyond 65.535 m, is 0.
     """
-    cv2 = _opencv()
+    cv2 = opencv()
     with np.errstate(invalid="ignore"):
         millimetres = np.rint(depth / _MILLIMETRE_M)
         known = (millimetres > 0.0) & (millimetres <= _FARTHEST_MM)
@@ -55,7 +55,7 @@ def color_of(message: Any, where: str) -> np.ndarray:
         DeviceError: another encoding, or pixels are missing.
     """
     if hasattr(message, "format"):
-        cv2 = _opencv()
+        cv2 = opencv()
         pixels = _decoded(message.data, cv2.IMREAD_COLOR, where)
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
     if message.encoding not in ("rgb8", "bgr8"):
@@ -95,7 +95,7 @@ def _compressed_depth_of(message: Any, where: str) -> np.ndarray:
     data = np.frombuffer(message.data, np.uint8)
     if data.size <= _DEPTH_HEADER.size:
         raise _unreadable("has depth without pixels", where, "look at who sends it")
-    stored = _decoded(data[_DEPTH_HEADER.size :], _opencv().IMREAD_UNCHANGED, where)
+    stored = _decoded(data[_DEPTH_HEADER.size :], opencv().IMREAD_UNCHANGED, where)
     if stored.ndim != 2 or stored.dtype != np.uint16:
         raise _unreadable("has depth that is not of 16 bits", where, f"send '{DEPTH_FORMAT}'")
     if encoding == "16UC1":
@@ -106,7 +106,7 @@ def _compressed_depth_of(message: Any, where: str) -> np.ndarray:
 
 
 def _decoded(data: Any, how: int, where: str) -> np.ndarray:
-    cv2 = _opencv()
+    cv2 = opencv()
     data = np.frombuffer(data, np.uint8)
     pixels = cv2.imdecode(data, how) if data.size else None
     if pixels is None:
@@ -134,7 +134,8 @@ def _unreadable(what: str, where: str, remedy: str) -> DeviceError:
     return DeviceError(what, where=where, remedy=remedy)
 
 
-def _opencv() -> Any:
+def opencv() -> Any:
+    """The module cv2. Raises ConfigError: it is not installed."""
     try:
         return importlib.import_module("cv2")
     except ModuleNotFoundError:

@@ -20,6 +20,7 @@ from brs_hardware.cameras import CameraFrame
 from brs_hardware.cameras.pictures import (
     DEPTH_FORMAT,
     JPEG_FORMAT,
+    opencv,
     to_compressed_depth,
     to_jpeg,
 )
@@ -88,12 +89,17 @@ class CameraPublisher:
         node: that publishes.
         name: of the camera.
         rates: see Rates.
+
+    Raises:
+        ConfigError: OpenCV is not installed, and compressed pictures are asked for.
     """
 
     def __init__(self, node: Node, name: str, rates: Rates) -> None:
         self._frame_id, self._quality = optical_frame(name), rates.jpeg_quality
         hz = {"raw": rates.raw_hz, "compressed": rates.compressed_hz}
         self._throttles = {kind: Throttle(rate) for kind, rate in hz.items() if rate > 0.0}
+        if "compressed" in self._throttles:
+            opencv()  # told now, and not by the thread that codes the first one
         self._pictures: dict[tuple[str, str], Publisher] = {}
         for transport in self._throttles:
             topics = camera_topics(name, transport)
