@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,24 +139,28 @@ def _start(arguments: list[str], host: str, port: int, opened: Opened) -> None:
     import rerun_cli
 
     program = Path(rerun_cli.__file__).parent / "rerun"
-    # In a session of its own: Ctrl-C ends our part, and a window stays for looking around.
-    popen = subprocess.Popen(
-        [str(program), *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    deadline_s = time.monotonic() + START_S
-    while time.monotonic() < deadline_s and popen.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection((host, port), 0.2):
-            opened.programs.append(popen)
-            return
-        time.sleep(0.05)
-    popen.kill()
-    said = (popen.communicate()[1] or b"").decode(errors="replace").strip().splitlines()
+    # A file and no pipe: who would read that once a window stays behind?
+    with tempfile.TemporaryFile() as said:
+        # In a session of its own: Ctrl-C ends our part, and a window stays for looking around.
+        popen = subprocess.Popen(
+            [str(program), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,
+        )
+        deadline_s = time.monotonic() + START_S
+        while time.monotonic() < deadline_s and popen.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection((host, port), 0.2):
+                opened.programs.append(popen)
+                return
+            time.sleep(0.05)
+        popen.kill()
+        popen.wait()
+        said.seek(0)
+        lines = said.read().decode(errors="replace").strip().splitlines()
     raise BrsError(
-        f"rerun's viewer does not start ({said[-1] if said else 'it says nothing'})",
+        f"rerun's viewer does not start ({lines[-1] if lines else 'it says nothing'})",
         remedy="write a file with --save, or serve a page with --web",
     )
 

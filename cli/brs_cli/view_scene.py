@@ -29,6 +29,7 @@ MODEL_HZ = 30.0  # a moving picture needs no more
 FRUSTUM_M = 0.15  # how far before a camera its picture is drawn
 POINT_M = 0.006
 MARKER_CUBE = 1
+MOST_PROBLEMS = 20  # lines of a topic; they may hold numbers that are never the same
 
 
 class Scene:
@@ -60,8 +61,7 @@ class Scene:
         self._throttles: dict[str, Throttle] = {}
         self._news: dict[str, Mapping[str, object]] = {}
         self._intrinsics: dict[str, tuple[Any, ...]] = {}
-        self._problems: set[tuple[str, str]] = set()
-        self.shown: dict[str, int] = {}  # topic -> messages
+        self._problems: dict[str, set[str]] = {}
         self._name_curves()
         colors = self._rr.StateConfiguration(values=list(MODES), colors=list(MODES.values()))
         log.static("states/mode", colors)
@@ -82,12 +82,12 @@ class Scene:
             handler(when, message)
         except (ValueError, BrsError) as error:
             self.problem(when, topic, str(error))
-        self.shown[topic] = self.shown.get(topic, 0) + 1
 
     def problem(self, when: When, topic: str, line: str) -> None:
-        """Say once what cannot be shown, in the log of the recording, too."""
-        if (topic, line) not in self._problems:
-            self._problems.add((topic, line))
+        """Say once what cannot be shown, in the recording's log, too; of a topic a few lines."""
+        said = self._problems.setdefault(topic, set())
+        if line not in said and len(said) < MOST_PROBLEMS:
+            said.add(line)
             self._log.text(when, "log/view", "WARN", f"{topic}: {line}")
             self._say(f"{topic}: {line}")
 

@@ -8,12 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from brs_interfaces.msg import JointGroupState, SafetyState, WholeBodyState
+from brs_interfaces.msg import (
+    EpisodeState,
+    JointGroupState,
+    SafetyState,
+    TeleopState,
+    WholeBodyState,
+)
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from harness import LATCHED, ROOT, Harness
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import Image, JointState
 
+from brs_cli import view_scene
 from brs_nodes import conversions
 from brs_nodes.common import SENSOR
 
@@ -95,3 +102,15 @@ def test_silence_is_said(ros: Harness, tmp_path: Path) -> None:
     view = start_view(ros, tmp_path / "a.rrd", "--seconds", "1.5")
     assert view.wait() == 1
     assert "nothing was heard" in view.output and "brs launch" in view.output
+
+
+def test_names_of_states_are_those_of_the_messages() -> None:
+    """A bag holds only their numbers."""
+    for kind, names in (
+        (SafetyState, tuple(view_scene.MODES)),
+        (TeleopState, view_scene.TELEOP),
+        (EpisodeState, view_scene.EPISODE),
+    ):
+        for number, name in enumerate(names):
+            assert getattr(kind, name.replace("-", "").upper()) == number
+    assert SafetyState.ARMED == view_scene.ARMED
