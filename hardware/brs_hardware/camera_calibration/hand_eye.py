@@ -24,7 +24,8 @@ from brs_hardware.camera_calibration.motion import describe_lack, turns_rad
 from brs_hardware.cameras.frame import Intrinsics
 from brs_hardware.errors import DeviceError
 
-_SAMPLES = 60  # closed-form starts; with a fifth of bad views, four in ten are of good ones only
+# Closed-form starts; with a fifth of bad views, four in ten of them are of good ones only.
+_SAMPLES = 60
 _SAMPLE_VIEWS = 4
 # Columns of the fit: rotation and position of the mount, those of the board, then what is freed
 # only to see whether it is wrong.
@@ -105,7 +106,7 @@ def solve(
     if lack := describe_lack(turns, axes, settings.least_turn_rad):
         raise DeviceError("the views do not tell the mount", remedy=lack)
     fit = _Fit(views, intrinsics)
-    start = max(_starts(views, present), key=lambda poses: -fit.median_error(*poses))
+    start = min(_starts(views, present), key=lambda poses: fit.median_error(*poses))
     parameters, used = _fit_without_outliers(fit, *start, settings)
     outliers = tuple(int(i) for i in range(len(views)) if not used[fit.view == i].any())
     errors = fit.errors(parameters)
