@@ -40,7 +40,7 @@ class CloudConfig:
     # One that is joined to neither side of its row, or of its column, hangs between two things.
     edge_step: float = 0.01
     min_grazing_rad: float = 0.2
-    self_filter_padding_m: float | None = 0.02  # around the robot's shapes; none: it is left in
+    self_filter_padding_m: float | None = 0.01  # around the robot's shapes; none: it is left in
     max_joint_gap_s: float = 0.1  # between two samples that are interpolated
     max_skew_s: float = 0.1  # a frame that is older than the newest by more is left out
     max_age_s: float = 0.5  # so is one that is older than this when its cloud is made
