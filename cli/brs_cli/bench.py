@@ -56,6 +56,7 @@ def figure(
 def groups() -> dict[str, Callable[[float], list[Figure]]]:
     """Name -> measurement, which takes the seconds to spend on its long parts."""
     from brs_cli.bench_cloud import measure_cloud
+    from brs_cli.bench_data import measure_data
     from brs_cli.bench_executor import measure_executors
     from brs_cli.bench_fusion import measure_fusion
     from brs_cli.bench_safety import measure_safety
@@ -71,6 +72,7 @@ def groups() -> dict[str, Callable[[float], list[Figure]]]:
         "safety": measure_safety,
         "executor": measure_executors,
         "perception": measure_perception,
+        "data": measure_data,
     }
 
 

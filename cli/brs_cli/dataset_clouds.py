@@ -58,6 +58,10 @@ class CloudFactory:
     def __call__(self) -> FusedClouds:
         return FusedClouds(CloudFusion(load_embodiment(self.robot), load_cloud(self.cloud)))
 
+    def warm_up(self) -> None:
+        """Compile the kernels, or load them compiled."""
+        CloudFusion(load_embodiment(self.robot), load_cloud(self.cloud)).warm_up()
+
 
 class FusedClouds:
     """Clouds made of recorded frames as a robot makes them live.

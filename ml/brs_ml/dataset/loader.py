@@ -31,6 +31,9 @@ class WindowReader:
         seed: of these changes.
         training: False crops the middle of pictures and changes nothing else.
 
+    Attributes:
+        windows: where they lie.
+
     Raises:
         DatasetError: no window, or no such feature.
     """
@@ -48,7 +51,7 @@ class WindowReader:
         training: bool = True,
     ) -> None:
         self.dataset, self.spec = dataset, spec
-        self._windows = windows_of(dataset, spec, split)
+        self.windows = windows_of(dataset, spec, split)
         known = {k: f.encoding for k, f in dataset.index.features.items()}
         blobs = [key for key, encoding in known.items() if encoding != "column"]
         for key in features or ():
@@ -68,7 +71,7 @@ class WindowReader:
         self._deviations = np.array(statistics.get("std", (0.0,) * size))
 
     def __len__(self) -> int:
-        return len(self._windows)
+        return len(self.windows)
 
     def sample(self, window: int, epoch: int = 0) -> dict[str, np.ndarray]:
         """One window.
@@ -81,7 +84,7 @@ class WindowReader:
         Raises:
             DatasetError: the data is damaged.
         """
-        now, end = int(self._windows.now[window]), int(self._windows.end[window])
+        now, end = int(self.windows.now[window]), int(self.windows.end[window])
         seen = observation_steps(now, self.spec)
         steps, mask = action_steps(now, end, self.spec)
         data = self.dataset
