@@ -16,7 +16,8 @@ from PIL import Image
 from view_samples import DELAY_NS, START_NS, SampleBag, Shown, cloud, image, state
 
 from brs_cli.view import main
-from brs_hardware.embodiment import load_embodiment
+from brs_hardware.description import describe
+from brs_hardware.embodiment import Embodiment, load_embodiment
 from brs_ml.episode import EpisodeError
 
 STATE, COMMAND = "brs_interfaces/msg/WholeBodyState", "brs_interfaces/msg/WholeBodyCommand"
@@ -102,6 +103,21 @@ def test_the_model_moves_with_the_joints(tmp_path: Path) -> None:
     links = {frame for frame in found if frame != "base_link"}
     assert len(links) == sum(len(ROBOT.group(name).joints) for name in ROBOT.GROUPS) + 4
     assert any(entity.startswith("/robot/r1/visual_geometries/torso") for entity in shown.values)
+
+
+@pytest.mark.parametrize("name", ["r1", "r1_lite", "r1_pro"])
+def test_every_robot_is_drawn_as_the_episode_says(tmp_path: Path, name: str) -> None:
+    robot = load_embodiment(name)
+    bag = SampleBag(tmp_path, name)
+    bag.put("/robot/state", STATE, 0.0, at_zero(robot))
+    shown = view(bag.finish())
+    description = describe(robot)
+    groups = [robot.group(group).joints for group in robot.GROUPS]
+    groups += [robot.gripper(gripper).joints for gripper in robot.GRIPPERS]
+    moved = {description.joint(joint).child for group in groups for joint in group}
+    assert set(transforms(shown)) == {*moved, description.root}
+    drawn = f"/robot/{description.name}/visual_geometries/"
+    assert any(entity.startswith(drawn) for entity in shown.values)
 
 
 def test_cameras_are_frusta_with_colour_and_depth(tmp_path: Path) -> None:
@@ -372,8 +388,8 @@ def seen_wall(root: Path, distance_m: float, joints: bool = True) -> Path:
     return bag.finish()
 
 
-def at_zero() -> dict[str, Any]:
-    groups = {name: {"position": [0.0] * len(ROBOT.group(name).joints)} for name in ROBOT.GROUPS}
+def at_zero(robot: Embodiment = ROBOT) -> dict[str, Any]:
+    groups = {name: {"position": [0.0] * len(robot.group(name).joints)} for name in robot.GROUPS}
     return {"base_pose": [0.0] * 3, "base_velocity": [0.0] * 3, **groups}
 
 
