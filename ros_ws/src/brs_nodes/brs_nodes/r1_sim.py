@@ -323,11 +323,14 @@ class R1SimNode(Node):
             snapshot = self.world.snapshot()
             stamp_s = self._stamp_s(snapshot.stamp_s)
             number += 1
-            for name, publisher in self._cameras.items():
-                drawn = renderer.render(snapshot, name)
-                if self._closing.is_set():
-                    break
-                publisher.publish(as_camera_frame(drawn, stamp_s, number))
+            frames = [
+                as_camera_frame(renderer.render(snapshot, name), stamp_s, number)
+                for name in self._cameras
+            ]
+            # Together, as cameras do that expose at one moment, and not as each is drawn.
+            for publisher, frame in zip(self._cameras.values(), frames, strict=True):
+                if not self._closing.is_set():
+                    publisher.publish(frame)
             self.diagnostics.count("frames")
         renderer.close()
 
