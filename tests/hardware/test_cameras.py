@@ -215,7 +215,8 @@ def test_a_frozen_camera_is_reopened() -> None:
 def test_a_slow_consumer_gets_the_newest_frame_only() -> None:
     now_s = [0.0]
     camera = ScriptedCamera("head", CONFIG, lambda: now_s[0])
-    stream = CameraStream(camera, Told())
+    handed_on: list[CameraFrame] = []
+    stream = CameraStream(camera, Told(), handed_on.append)
     for _ in range(5):
         now_s[0] += PERIOD_S
         stream.step()
@@ -223,6 +224,7 @@ def test_a_slow_consumer_gets_the_newest_frame_only() -> None:
     assert frame is not None
     assert frame.number == 5
     assert stream.take(0.0) is None
+    assert [frame.number for frame in handed_on] == [1, 2, 3, 4, 5], "but who must not miss any"
 
 
 def test_the_thread_streams_and_ends() -> None:
