@@ -128,58 +128,48 @@ def check_alike(probes: Sequence[Probe], differences: Sequence[str]) -> None:
     """Refuse episodes that do not belong into one data set.
 
     Args:
-        probes: two or more are compared with the first.
+        probes: each is compared with the first, its rates with the usual ones.
         differences: of DIFFERENCES, what may differ; robots and picture sizes never may.
 
     Raises:
         DatasetError: names the episodes and what differs.
     """
-    if not probes:
-        return
-    first = probes[0]
-    medians = {
-        stream: statistics.median(probe.rates_hz[stream] for probe in probes)
-        for stream in first.rates_hz
-    }
     for other in probes:
-        if other.info.robot != first.info.robot:
-            raise _differ("robot", other, first, other.info.robot, first.info.robot, "")
-        for camera, known in first.cameras.items():
-            size = (other.cameras[camera]["width"], other.cameras[camera]["height"])
-            if size != (known["width"], known["height"]):
-                raise _differ(
-                    f"size of {camera}", other, first, size, (known["width"], known["height"]), ""
-                )
-            if "calibration" not in differences and other.cameras[camera] != known:
-                raise _differ(
-                    f"calibration of {camera}",
-                    other,
-                    first,
-                    other.cameras[camera]["matrix"],
-                    known["matrix"],
-                    "calibration",
-                )
-        for stream, usual in medians.items():
-            rate = other.rates_hz[stream]
-            if "rates" not in differences and not (
-                usual / _RATE_FACTOR <= rate <= usual * _RATE_FACTOR
-            ):
+        _check_pair(probes[0], other, "calibration" in differences)
+    if "rates" not in differences and probes:
+        _check_rates(probes)
+
+
+def _check_pair(first: Probe, other: Probe, may_be_calibrated_anew: bool) -> None:
+    compared: list[tuple[str, object, object]] = [("robot", other.info.robot, first.info.robot)]
+    for camera, known in first.cameras.items():
+        found = other.cameras[camera]
+        size, known_size = (f"{each['width']} x {each['height']}" for each in (found, known))
+        compared.append((f"picture size of {camera}", size, known_size))
+        if not may_be_calibrated_anew:
+            compared.append((f"calibration of {camera}", found, known))
+    for what, found_value, known_value in compared:
+        if found_value != known_value:
+            allow = what.startswith("calibration")
+            raise DatasetError(
+                f"its {what} is {found_value}, that of {first.name} is {known_value}",
+                where=str(other.path),
+                remedy="build separate data sets"
+                + (", or allow it with --allow calibration" if allow else ""),
+            )
+
+
+def _check_rates(probes: Sequence[Probe]) -> None:
+    for stream in probes[0].rates_hz:
+        usual_hz = statistics.median(probe.rates_hz[stream] for probe in probes)
+        for probe_ in probes:
+            rate_hz = probe_.rates_hz[stream]
+            if not usual_hz / _RATE_FACTOR <= rate_hz <= usual_hz * _RATE_FACTOR:
                 raise DatasetError(
-                    f"{stream} has {rate:.1f} Hz, usual here are {usual:.1f} Hz",
-                    where=str(other.path),
+                    f"{stream} has {rate_hz:.1f} Hz, usual here are {usual_hz:.1f} Hz",
+                    where=str(probe_.path),
                     remedy="leave it out, or allow it with --allow rates",
                 )
-
-
-def _differ(
-    what: str, one: Probe, other: Probe, a: object, b: object, option: str
-) -> DatasetError:
-    remedy = "build separate data sets"
-    return DatasetError(
-        f"its {what} is {a}, that of {other.name} is {b}",
-        where=str(one.path),
-        remedy=f"{remedy}, or allow it with --allow {option}" if option else remedy,
-    )
 
 
 def taken(probe_: Probe, config: BuildConfig) -> str:

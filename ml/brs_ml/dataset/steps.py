@@ -197,12 +197,22 @@ class EpisodeSteps:
                 distortion = tuple(float(value) for value in queue.info.d)
                 frames.append(Frame(camera, stamp, color, depth, matrix, distortion, *posture))
             if self._config.images:
-                data = pack_image(color, self._config.jpeg_quality)
-                self._writer.add(f"image.{camera}", tick_ns, data)
+                self._add_image(f"image.{camera}", tick_ns, color)
         if self._make_cloud is not None and frames:
             points, colors = self._make_cloud(frames)
             self._writer.add("cloud", tick_ns, self._codec.pack(points, colors))
         return True
+
+    def _add_image(self, feature: str, tick_ns: int, color: np.ndarray) -> None:
+        told = self._writer.features[feature].shape
+        if color.shape != told:
+            raise DatasetError(
+                f"a picture is {color.shape[1]} x {color.shape[0]}, camera_info tells of "
+                f"{told[1]} x {told[0]}",
+                where=feature,
+                remedy="leave the episode out",
+            )
+        self._writer.add(feature, tick_ns, pack_image(color, self._config.jpeg_quality))
 
     def _posture(self, time_ns: int) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
         """Joints by group and the base's pose at a moment."""

@@ -59,6 +59,9 @@ class PartWriter:
         name: of the episode.
         features: what a step holds.
 
+    Attributes:
+        features: as given.
+
     Raises:
         ValueError: the name cannot be that of a folder.
         OSError: the folder cannot be made.
@@ -67,7 +70,7 @@ class PartWriter:
     def __init__(self, parts: Path, name: str, features: Mapping[str, Feature]) -> None:
         self._target = parts / check_name(name)
         self._folder = parts / f".{name}.new"
-        self._features = features
+        self.features = features
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         self._files = ExitStack()
@@ -116,7 +119,7 @@ class PartWriter:
             blob.flush()
             os.fsync(blob.fileno())
         self._files.close()
-        for key, feature in self._features.items():
+        for key, feature in self.features.items():
             if feature.encoding == "column":
                 column = np.asarray(columns[key])
                 if column.shape != (len(steps), *feature.shape):
@@ -130,7 +133,7 @@ class PartWriter:
             EpisodeEntry(
                 name=self._target.name, first=0, steps=len(steps), split="train", **entry
             ),
-            self._features,
+            self.features,
             {path.name: file_entry(path) for path in sorted(self._folder.iterdir())},
             fingerprint,
         )

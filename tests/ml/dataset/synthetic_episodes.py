@@ -80,6 +80,7 @@ class Recipe:
     state_of: Callable[[float], np.ndarray] = proprioception_at
     clock: Callable[[float], float] = lambda seconds: seconds  # stamp of a moment
     arm: int = 6
+    told_height: int = HEIGHT  # in camera_info
 
 
 def record(folder: Path, recipe: Recipe | None = None) -> Path:
@@ -188,7 +189,7 @@ def _pictures(seconds: float, camera: str, recipe: Recipe) -> list[tuple[str, st
             *_serialized(
                 "sensor_msgs/msg/CameraInfo",
                 header,
-                HEIGHT,
+                recipe.told_height,
                 WIDTH,
                 "plumb_bob",
                 np.zeros(5),

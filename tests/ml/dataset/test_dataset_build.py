@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -261,6 +263,25 @@ def test_workers_give_the_same_bytes(tmp_path: Path) -> None:
     build(episodes, tmp_path / "two", layout(), settings(), clouds=TellingClouds, workers=2)
     # The index has the checksum of every file.
     assert (tmp_path / "two" / INDEX).read_bytes() == (alone.root / INDEX).read_bytes()
+
+
+def killed() -> TellingClouds:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return TellingClouds()
+
+
+def test_a_killed_worker_ends_the_build_with_a_clear_error(tmp_path: Path) -> None:
+    folders = [record(tmp_path / "episodes" / name, Recipe(seconds=0.3)) for name in "ab"]
+    with pytest.raises(DatasetError, match="a worker was killed"):
+        build(folders, tmp_path / "set", layout(), settings(), clouds=killed, workers=2)
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_picture_of_another_size_than_told_is_a_failure(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"a picture is 32 x 24, camera_info tells of 32 x 48"):
+        made(tmp_path, {"odd": Recipe(told_height=48)})
+    with pytest.raises(DatasetError, match="picture size of head is 32 x 48"):
+        made(tmp_path, {"first": Recipe()}, differences=("calibration",))
 
 
 def test_no_step_complete_is_said_with_numbers(tmp_path: Path) -> None:
