@@ -106,12 +106,12 @@ def build(
         raise ValueError("the settings want clouds, and nothing makes them")
     if out.exists():
         raise DatasetError("exists", where=str(out), remedy="choose another folder or remove it")
+    left_out: dict[str, str] = {}
+    probes = list(_probes(episodes, config, left_out))
+    check_alike(probes, config.differences)
+    _check_robot(probes, layout)
     working = out.with_name(out.name + WORKING)
     with disk_errors(out), _owned(working):
-        left_out: dict[str, str] = {}
-        probes = list(_probes(episodes, config, left_out))
-        check_alike(probes, config.differences)
-        _check_robot(probes, layout)
         parts_folder = working / PARTS_FOLDER
         jobs = [Job(found, parts_folder, layout, config, clouds) for found in probes]
         parts = []
