@@ -68,6 +68,9 @@ class CloudFeed:
         for group in robot.GROUPS:
             topic = robot.group(group).feedback_topic
             self._open(group, topic, JointState, _STREAM, partial(self._take_joints, group))
+        for name in robot.GRIPPERS:
+            topic = robot.gripper(name).feedback_topic
+            self._open(name, topic, JointState, _STREAM, partial(self._take_gripper, name))
         topic = robot.base.odometry_topic
         self._open("base", topic, Odometry, _STREAM, self._take_odometry)
         if transport is not None:
@@ -121,6 +124,12 @@ class CloudFeed:
         stamp_s = conversions.to_seconds(message.header.stamp)
         self._fuser.add_joints(group, stamp_s, np.array(message.position)[order])
         self.problems.pop(group, None)
+
+    def _take_gripper(self, name: str, message: JointState) -> None:
+        if message.position:
+            stamp_s = conversions.to_seconds(message.header.stamp)
+            closed = self._robot.gripper(name).to_closed(message.position[0])
+            self._fuser.add_joints(name, stamp_s, np.array([closed]))
 
     def _take_odometry(self, message: Odometry) -> None:
         stamp_s = conversions.to_seconds(message.header.stamp)
