@@ -10,6 +10,7 @@ from brs_hardware.cameras.frame import CameraFrame, Intrinsics
 from brs_hardware.embodiment import Embodiment, load_embodiment
 from brs_hardware.errors import BrsError
 from brs_hardware.perception.config import load_cloud
+from brs_hardware.perception.fuser import make_fusion
 from brs_hardware.perception.fusion import CloudFusion, View
 from brs_hardware.perception.history import Posture
 from brs_ml.dataset import DatasetError, Frame, Part, RobotLayout
@@ -56,11 +57,11 @@ class CloudFactory:
     cloud: str
 
     def __call__(self) -> FusedClouds:
-        return FusedClouds(CloudFusion(load_embodiment(self.robot), load_cloud(self.cloud)))
+        return FusedClouds(make_fusion(load_embodiment(self.robot), load_cloud(self.cloud)))
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them compiled."""
-        CloudFusion(load_embodiment(self.robot), load_cloud(self.cloud)).warm_up()
+        make_fusion(load_embodiment(self.robot), load_cloud(self.cloud)).warm_up()
 
 
 class FusedClouds:

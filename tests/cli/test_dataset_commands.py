@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +57,9 @@ def test_settings_come_from_the_cloud_and_the_command_line() -> None:
 
 
 def test_clouds_are_fused_in_whatever_process_asks() -> None:
-    factory = pickle.loads(pickle.dumps(CloudFactory("r1", "default")))  # noqa: S301
+    factory = copy.deepcopy(
+        CloudFactory("r1", "default")
+    )  # as what hands it to another process does
     robot = load_embodiment("r1")
     joints = {name: robot.poses["ready"][name] for name in robot.GROUPS}
 

@@ -38,6 +38,17 @@ class _Feed:
         return self.taken_s if self.pending is None else self.pending.stamp_s
 
 
+def make_fusion(embodiment: Embodiment, config: CloudConfig) -> CloudFusion:
+    """The fusion of a robot, with its own points left out as `config` says.
+
+    Raises:
+        ConfigError: a package is not installed.
+    """
+    padding_m = config.self_filter_padding_m
+    robot_filter = None if padding_m is None else SelfFilter(embodiment, padding_m)
+    return CloudFusion(embodiment, config, robot_filter)
+
+
 class CloudFuser:
     """One cloud a round, and each frame in one cloud at most.
 
@@ -67,9 +78,7 @@ class CloudFuser:
         self.dropped = 0
         self.left_out: dict[str, str] = {}
         self._history = RobotHistory(embodiment, config.max_joint_gap_s)
-        padding_m = config.self_filter_padding_m
-        robot_filter = None if padding_m is None else SelfFilter(embodiment, padding_m)
-        self._fusion = CloudFusion(embodiment, config, robot_filter)
+        self._fusion = make_fusion(embodiment, config)
         for name in cameras or ():
             if name not in embodiment.cameras:
                 raise ConfigError(

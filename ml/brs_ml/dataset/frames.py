@@ -21,7 +21,8 @@ class Frame:
     depth: np.ndarray  # (h, w) float32 [m], 0 or NaN where unknown
     matrix: np.ndarray  # (3, 3) camera matrix [px]
     distortion: tuple[float, ...]  # k1, k2, p1, p2, k3
-    joints: Mapping[str, np.ndarray]  # torso, left_arm, right_arm -> (n,) [rad] at the stamp
+    # At the stamp: torso, left_arm, right_arm -> (n,) [rad]; grippers -> (1,) 0 open .. 1 closed.
+    joints: Mapping[str, np.ndarray]
     base_pose: np.ndarray  # (3,) x, y [m], yaw [rad] in odom at the stamp
 
 

@@ -215,13 +215,13 @@ class EpisodeSteps:
         self._writer.add(feature, tick_ns, pack_image(color, self._config.jpeg_quality))
 
     def _posture(self, time_ns: int) -> tuple[dict[str, np.ndarray], np.ndarray] | None:
-        """Joints by group and the base's pose at a moment."""
+        """Joints by group, closing of the grippers, and the base's pose at a moment."""
         max_gap_ns = round(self._config.align.max_state_gap_s * 1e9)
         value = self._state.between(time_ns, max_gap_ns)
         if value is None:
             return None
-        groups = ("torso", "left_arm", "right_arm")
-        return {part: value[self._layout.slice_of(part)] for part in groups}, value[-3:]
+        parts = ("torso", "left_arm", "right_arm", "left_gripper", "right_gripper")
+        return {part: value[self._layout.slice_of(part)] for part in parts}, value[-3:]
 
     def _is_driven(self, tick_ns: int) -> bool:
         return bool(drivers_at(self._drivers, np.array([tick_ns]))[0] != NOBODY)
