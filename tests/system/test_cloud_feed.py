@@ -12,6 +12,7 @@ from sensor_msgs.msg import JointState
 from brs_hardware.cameras import CameraFrame, Intrinsics
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import ConfigError
+from brs_hardware.kinematics import optical_frame
 from brs_nodes import conversions
 from brs_nodes.cloud_feed import CloudFeed
 
@@ -105,3 +106,18 @@ def test_frames_are_matched_from_messages_or_handed_over_at_the_rate_of_clouds()
 def test_an_unknown_transport_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"unknown transport 'compresed'.*compressed"):
         feed_of(Listener(), transport="compresed")
+
+
+def test_poor_pictures_that_come_by_topics_are_used_and_told() -> None:
+    listener = Listener()
+    feed = feed_of(listener)
+    pinhole = Intrinsics(128, 96, 90.0, 90.0, 63.5, 47.5)
+    dark, depth = np.zeros((96, 128, 3), np.uint8), np.ones((96, 128), np.float32)
+    for i in range(40):
+        place = (1.0 + i / 15, optical_frame("head"))
+        feed.accept("camera/head/camera_info", conversions.camera_info(*place, pinhole))
+        feed.accept("camera/head/color/image_raw", conversions.color_image(*place, dark))
+        feed.accept("camera/head/depth/image_raw", conversions.depth_image(*place, depth))
+    assert len(listener.told) == 40
+    assert [line.split(":")[0] for line in feed.poor_pictures()] == ["head"]
+    assert "is dark" in feed.poor_pictures()[0]

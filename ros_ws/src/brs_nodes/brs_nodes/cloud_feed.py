@@ -14,6 +14,7 @@ from sensor_msgs.msg import JointState
 
 from brs_hardware.cameras import CameraFrame
 from brs_hardware.cameras.matching import FrameMatcher
+from brs_hardware.cameras.quality import FrameQuality
 from brs_hardware.cameras.throttle import Throttle
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import BrsError, ConfigError
@@ -65,6 +66,8 @@ class CloudFeed:
         self._robot, self._fuser = robot, fuser
         self._takes: dict[str, tuple[str, Callable[[Any], None]]] = {}
         self._throttles = {name: Throttle(cloud_hz) for name in cameras}
+        # Who owns a camera judges its pictures; those that come by topics are judged here.
+        self._qualities = {name: FrameQuality() for name in cameras if transport is not None}
         for group in robot.GROUPS:
             topic = robot.group(group).feedback_topic
             self._open(group, topic, JointState, _STREAM, partial(self._take_joints, group))
@@ -111,7 +114,16 @@ class CloudFeed:
 
     def _take_part(self, camera: str, matcher: FrameMatcher, part: str, message: Any) -> None:
         for frame in matcher.add(part, message):
+            self._qualities[camera].look(frame)
             self.add_frame(camera, frame)
+
+    def poor_pictures(self) -> list[str]:
+        """What is wrong with pictures that came by topics and are used all the same."""
+        return [
+            f"{camera}: {line}"
+            for camera, quality in self._qualities.items()
+            for line in quality.problems().values()
+        ]
 
     def _take_joints(self, group: str, message: JointState) -> None:
         order = joint_order(self._robot, group, message.name)

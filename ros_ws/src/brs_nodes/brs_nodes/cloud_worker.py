@@ -134,6 +134,7 @@ class CloudWorker:
             for camera, reason in zip(state.left_out, state.reasons, strict=True)
         ]
         wrong += [line for source, line in self._told.items() if source not in state.left_out]
+        wrong += self._feed.poor_pictures()
         line = f"a cloud of {', '.join(state.cameras)}" if state.cameras else "no cloud"
         level = 2 if not state.cameras else int(bool(wrong))
         return level, "; ".join([line, *wrong]), values
