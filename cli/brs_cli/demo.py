@@ -97,10 +97,11 @@ def teleoperate(task: str, seed: int, folder: Path, result: EpisodeResult) -> Pa
         "episodes": str(folder.resolve()),
         "task": task,
         "seed": str(seed),
+        "tf": "false",  # nobody looks, and two cores have enough to do
     }
     instruction = make_task(task, load_embodiment("r1"), seed).instruction
     with _progress(f"seed {seed} teleoperation") as say:
-        say("starting 7 nodes")
+        say("starting 6 nodes")
         phase = {"now": "starting"}
 
         def on_line(process: str, line: str) -> None:
@@ -135,8 +136,9 @@ def teleoperate(task: str, seed: int, folder: Path, result: EpisodeResult) -> Pa
 def replay(task: str, seed: int, bag: Path, result: EpisodeResult) -> None:
     """Play the episode's commands into a fresh simulation of the same seed. Raises BrsError."""
     arguments = {"bag": str(bag), "sim": "true", "task": task, "seed": str(seed), "arm": "true"}
+    arguments["tf"] = "false"
     with _progress(f"seed {seed} open-loop replay") as say:
-        say("starting 4 nodes")
+        say("starting 3 nodes")
         with Session("replay.launch.py", arguments) as session:
             session.wait_for_robot()
 
