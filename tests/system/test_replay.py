@@ -200,6 +200,29 @@ def test_bad_bags_are_one_clear_line(ros: Harness) -> None:
         assert len(lines) == 1 and said in lines[0] and "Try: " in lines[0], process.output
 
 
+def test_what_was_really_sent_is_played_where_it_was_recorded(ros: Harness) -> None:
+    robot = FakeRobot(ros)
+    writer = EpisodeWriter(
+        make_working_folder(ros.folder, "t", 0.0),
+        EpisodeInfo(),
+        [
+            Topic(f"/{name}", "brs_interfaces/msg/WholeBodyCommand")
+            for name in ("teleop/command", "robot/command")
+        ],
+    )
+    for number in range(5):
+        log_ns = round((100.0 + 0.02 * number) * 1e9)
+        for name, asked in (("teleop/command", 90), ("robot/command", 10)):
+            data = serialize_message(command(asked + number, log_ns * 1e-9))
+            writer.write(f"/{name}", log_ns, log_ns, data)
+    writer.close()
+    process = ros.start_node("replay", {"bag": str(save(writer.folder)), "arm": True})
+    ros.wait_for(lambda: not process.running, "the replay to end", tick=robot.live)
+    assert process.wait() == 0, process.output
+    closed = [round(100 * message.left_gripper) for message in robot.commands]
+    assert closed == [10, 11, 12, 13, 14]
+
+
 def test_a_torn_bag_plays_what_it_holds(ros: Harness) -> None:
     robot = FakeRobot(ros)
     bag = bag_of(ros.folder)

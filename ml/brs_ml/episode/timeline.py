@@ -10,13 +10,16 @@ import numpy as np
 
 from brs_ml.episode.errors import EpisodeError
 
+LEVELLED_NS = 100_000_000  # older commands are not followed
+
 
 def command_times_ns(stamps_ns: Sequence[int], log_times_ns: Sequence[int]) -> list[int]:
     """Times of commands on the bag's time line.
 
     Header stamps are free of the network's jitter, so they give the spacing; the first log time
-    gives the place, which holds where stamps and log times come from different clocks. Without
-    usable stamps (missing or stepping back) the log times are taken.
+    gives the place, which holds where stamps and log times come from different clocks. A robot
+    that holds stamps by its own clock, and then again as the leader did, a little earlier: such
+    steps back are levelled. Without usable stamps (missing, jumping back) the log times are taken.
 
     Args:
         stamps_ns: (n,) header stamps [ns], 0 where missing.
@@ -24,11 +27,11 @@ def command_times_ns(stamps_ns: Sequence[int], log_times_ns: Sequence[int]) -> l
     """
     if not stamps_ns:
         return []
-    forward = all(a <= b for a, b in itertools.pairwise(stamps_ns))
+    forward = all(a - b <= LEVELLED_NS for a, b in itertools.pairwise(stamps_ns))
     if not forward or stamps_ns[0] <= 0:
         return list(log_times_ns)
     shift = log_times_ns[0] - stamps_ns[0]
-    return [stamp + shift for stamp in stamps_ns]
+    return [stamp + shift for stamp in itertools.accumulate(stamps_ns, max)]
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,9 @@ class Parameters:
     commands: bool = parameter(True, "play the commands")
     arm: bool = parameter(False, "arm the robot; otherwise wait for a person to do it")
     start_tolerance_rad: float = parameter(0.5, "farthest joint at the start", 0.0, 10.0)
-    command_topic_in: str = parameter("teleop/command", "commands in the bag")
+    command_topic_in: str = parameter(
+        "", "commands in the bag; empty: robot/command, what was really sent, or teleop/command"
+    )
     command_topic_out: str = parameter("replay/command", "where they are played to")
     exit_when_done: bool = parameter(True, "end the process after the last message")
 
@@ -125,7 +127,7 @@ class ReplayNode(Node):
         )
 
     def _read_commands(self, first_ns: int) -> list[tuple[int, WholeBodyCommand]]:
-        topic = self.reader.topic_named(self.parameters.command_topic_in)
+        topic = self.reader.topic_named(self.parameters.command_topic_in or self._command_topic())
         if topic.type != COMMAND_TYPE:
             raise EpisodeError(
                 f"is {topic.type}, not {COMMAND_TYPE}",
@@ -151,6 +153,12 @@ class ReplayNode(Node):
         )
         self._outputs.append(self._command_publisher)
         return kept
+
+    def _command_topic(self) -> str:
+        """Older bags, and robots that were never armed, have no commands of the robot node."""
+        counts = {topic.name: count for topic, count in self.reader.counts.items()}
+        sent = any(name.endswith("/robot/command") and counts[name] for name in counts)
+        return "robot/command" if sent else "teleop/command"
 
     def _due_commands(self) -> Iterator[Due]:
         for order, (time_ns, command) in enumerate(self._commands):
