@@ -54,7 +54,8 @@ def _command(source: str, not_a_number: bool) -> Command:
     ready, factor = robot.poses["ready"], np.nan if not_a_number else 1.0
     return Command(
         stamp_s=0.0,
-        base_velocity=factor * robot.base.max_velocity,
+        # Ahead alone: the person drives to and fro on one line, and cannot undo any other way.
+        base_velocity=factor * robot.base.max_velocity * (1.0, 0.0, 0.0),
         torso=factor * ready["torso"],
         left_arm=factor * ready["left_arm"],
         right_arm=factor * ready["right_arm"],
