@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -13,7 +14,7 @@ from mcap_ros2.decoder import DecoderFactory
 
 from brs_ml.episode.errors import EpisodeError
 from brs_ml.episode.folder import contents_of
-from brs_ml.episode.metadata import EpisodeInfo, Topic, read_info, read_metadata
+from brs_ml.episode.metadata import Contents, EpisodeInfo, Topic, read_info, read_metadata
 from brs_ml.episode.scan import DAMAGE, Scan, scan
 
 
@@ -44,6 +45,8 @@ class EpisodeReader:
 
     Args:
         bag: an episode's folder, or an .mcap file.
+        walk: go through the whole file instead of trusting its summary, which leaves out chunks
+            that are damaged and would otherwise end the reading.
 
     Attributes:
         torn: true if a file lacks its (sound) summary, as after a crash; what is whole is read.
@@ -52,15 +55,15 @@ class EpisodeReader:
         EpisodeError: nothing there, or no MCAP file.
     """
 
-    def __init__(self, bag: str | Path) -> None:
+    def __init__(self, bag: str | Path, *, walk: bool = False) -> None:
         self.path = Path(bag)
         self._files = _files(self.path)
         self._scans: list[Scan] = []
         self.torn = False
         for path in self._files:
-            found, torn = _open(path)
+            found, torn = (scan(path), False) if walk else _open(path)
             self._scans.append(found)
-            self.torn |= torn
+            self.torn |= torn or not found.complete
 
     @property
     def info(self) -> EpisodeInfo:
@@ -71,10 +74,20 @@ class EpisodeReader:
     def counts(self) -> dict[Topic, int]:
         """Messages by topic."""
         counts: dict[Topic, int] = {}
-        for found in self._scans:
-            for topic, count in contents_of(found).counts.items():
+        for contents in self._contents:
+            for topic, count in contents.counts.items():
                 counts[topic] = counts.get(topic, 0) + count
         return counts
+
+    @property
+    def damaged_chunks(self) -> int:
+        """Chunks that were left out; known where a file had to be walked."""
+        return sum(found.damaged_chunks for found in self._scans)
+
+    @cached_property
+    def _contents(self) -> list[Contents]:
+        # Parses every topic's quality of service, which takes long.
+        return [contents_of(found) for found in self._scans]
 
     @property
     def topics(self) -> dict[str, Topic]:
@@ -84,8 +97,7 @@ class EpisodeReader:
     @property
     def span_ns(self) -> tuple[int, int]:
         """Log times of the first and the last message [ns]; (0, 0) if there is none."""
-        spans = [contents_of(found) for found in self._scans]
-        spans = [contents for contents in spans if contents.messages]
+        spans = [contents for contents in self._contents if contents.messages]
         if not spans:
             return 0, 0
         return min(c.start_ns for c in spans), max(c.end_ns for c in spans)
