@@ -1,6 +1,15 @@
 """Episodes on disk: written while they happen, kept through crashes, read again anywhere."""
 
 from brs_ml.episode.buttons import Presses
+from brs_ml.episode.edit import (
+    episode_folder,
+    mark,
+    move_to_trash,
+    relabel,
+    restore,
+    trim,
+    unmark,
+)
 from brs_ml.episode.errors import DiskFullError, EpisodeError
 from brs_ml.episode.folder import recover, recover_all
 from brs_ml.episode.losses import LossCounter
@@ -30,8 +39,15 @@ __all__ = [
     "Topic",
     "check_start",
     "command_times_ns",
+    "episode_folder",
+    "mark",
+    "move_to_trash",
     "parse_remaps",
     "recover",
     "recover_all",
+    "relabel",
+    "restore",
     "share_folders",
+    "trim",
+    "unmark",
 ]

@@ -78,14 +78,18 @@ def mcap_path(folder: Path) -> Path:
     return folder / f"{episode_name(folder)}_0.mcap"
 
 
-def save(folder: Path) -> Path:
-    """Give a working folder its final name; atomic. Returns the new path."""
-    return _move(folder, folder.parent / episode_name(folder))
+def save(folder: Path, root: Path | None = None) -> Path:
+    """Give a folder its final name below the root, by default where it is; atomic.
+
+    Returns the new path.
+    """
+    root = root or folder.parent
+    return _move(folder, root / episode_name(folder), root)
 
 
 def discard(folder: Path) -> Path:
     """Move an episode to `trash/` beside it; nothing is deleted. Returns the new path."""
-    return _move(folder, folder.parent / TRASH / episode_name(folder))
+    return _move(folder, folder.parent / TRASH / episode_name(folder), folder.parent)
 
 
 def confined(root: Path, path: Path) -> Path:
@@ -101,8 +105,8 @@ def confined(root: Path, path: Path) -> Path:
     return path
 
 
-def _move(source: Path, wanted: Path) -> Path:
-    target, number = confined(source.parent, wanted), 1
+def _move(source: Path, wanted: Path, root: Path) -> Path:
+    target, number = confined(root, wanted), 1
     # rename() replaces an empty folder without a word, so look first.
     while target.exists():
         number += 1
@@ -117,6 +121,8 @@ def _move(source: Path, wanted: Path) -> Path:
             remedy="check permissions",
         ) from None
     sync_folder(target.parent)
+    if source.parent != target.parent:
+        sync_folder(source.parent)
     return target
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from brs_ml.episode.errors import EpisodeError
+
 # rosbag2's metadata of Jazzy and Kilted: QoS policies by name, type hashes, ROS distribution.
 METADATA_VERSION = 9
 INFINITE = {"sec": 9223372036, "nsec": 854775807}
@@ -104,10 +106,19 @@ class EpisodeInfo:
     stop_ns: int = 0  # [ns, ROS clock]
     messages: int = 0
     lost: int = 0
-    note: str = ""
+    note: str = ""  # the recorder's own word, e.g. why it stopped
+    notes: str = ""  # what a person wrote down
+    # Moments a person named, e.g. the beginning of a sub-task: {"name", "at_ns"} [ns, ROS clock]
+    marks: Sequence[Mapping[str, Any]] = ()
+    # Spans in which recording was paused: {"start_ns", "stop_ns"} [ns, ROS clock]
+    pauses: Sequence[Mapping[str, int]] = ()
     # Who drove when: {"source": teleop, policy or replay, "start_ns", "stop_ns"} [ns, ROS clock]
     drivers: Sequence[Mapping[str, Any]] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    # Contents of the calibration files in use, by their names
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    # Of an episode that is a part of another: {"name", "start_ns", "stop_ns"} [ns, ROS clock]
+    trimmed_from: Mapping[str, Any] = field(default_factory=dict)
 
     def changed(self, **changes: Any) -> EpisodeInfo:
         """A copy with some fields changed."""
@@ -120,15 +131,65 @@ def write_info(folder: Path, info: EpisodeInfo) -> None:
 
 
 def read_info(folder: Path) -> EpisodeInfo:
-    """episode.json of a folder; unknown keys and a missing or damaged file are tolerated."""
+    """episode.json of a folder.
+
+    A missing or damaged file, unknown keys and values of another kind than ours are tolerated.
+    """
     try:
         values = json.loads((folder / "episode.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return EpisodeInfo(name=folder.name)
     if not isinstance(values, dict):
         return EpisodeInfo(name=folder.name)
-    known = EpisodeInfo.__dataclass_fields__
-    return EpisodeInfo(**{key: value for key, value in values.items() if key in known})
+    known = vars(EpisodeInfo())
+    return EpisodeInfo(
+        **{key: value for key, value in values.items() if key in known and _fits(key, value)}
+    )
+
+
+_ENTRIES = {
+    "marks": {"name": str, "at_ns": int},
+    "pauses": {"start_ns": int, "stop_ns": int},
+    "drivers": {"source": str, "start_ns": int, "stop_ns": int},
+}
+
+
+def _fits(key: str, value: Any) -> bool:
+    """Whether a value read is of the kind that the field of EpisodeInfo has."""
+    if key in _ENTRIES:
+        return isinstance(value, list) and all(
+            isinstance(entry, dict)
+            and all(isinstance(entry.get(name), kind) for name, kind in _ENTRIES[key].items())
+            for entry in value
+        )
+    default = getattr(EpisodeInfo(), key)
+    return (
+        value is None or isinstance(value, bool)
+        if default is None
+        else type(value) is type(default)
+    )
+
+
+def update_info(folder: Path, **changes: Any) -> None:
+    """Change fields of episode.json atomically; keys that are not known here are kept.
+
+    Raises:
+        EpisodeError: there is an episode.json, and it cannot be read.
+        OSError: it cannot be written.
+    """
+    path = folder / "episode.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError("it holds no table")
+    except FileNotFoundError:
+        values = {}
+    except ValueError as error:
+        raise EpisodeError(
+            f"is damaged ({error})", where=str(path), remedy="mend or remove it"
+        ) from None
+    known = {**asdict(EpisodeInfo(name=folder.name, status="saved")), **values}
+    write_atomically(path, json.dumps({**known, **changes}, indent=2) + "\n")
 
 
 def write_metadata(
