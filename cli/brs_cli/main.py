@@ -25,13 +25,16 @@ COMMANDS = {
     "bind": ("brs_cli.person", "bind the hanging leader arms to their neutral pose"),
     "doctor": ("brs_cli.doctor", "check installation, DDS, devices and rates"),
     "bring-up": ("brs_cli.bring_up", "check a robot before it is armed"),
-    "record": ("brs_cli.record", "start, stop, save or discard an episode"),
-    "replay": ("brs_cli.replay", "play an episode's commands in simulation"),
+    "record": ("brs_cli.record", "start, pause, mark, stop, save or discard an episode"),
+    "episode": ("brs_cli.episode", "label, mark, trim, trash or restore a finished episode"),
+    "replay": ("brs_cli.replay", "play an episode's commands, or its sensors into any node"),
     "view": ("brs_cli.view", "look at a running robot or an episode, in rerun"),
     "dataset": ("brs_cli.dataset", "make data sets of episodes for training"),
     "soak": ("brs_cli.soak", "drive for long while things go wrong; measure each fault"),
     "bench": ("brs_cli.bench", "measure speed and memory"),
 }
+
+WITHOUT_WORKSPACE = ("doctor", "calibrate", "view", "dataset", "episode")
 
 
 def usage() -> str:
@@ -55,7 +58,7 @@ def main() -> None:
         program = [sys.executable, "-m", "brs_cli.main", *arguments]
         os.execve(sys.executable, program, workspace_environment())
     sys.argv = [f"brs {command}", *rest]
-    errors = user_errors(needs_workspace=command not in ("doctor", "calibrate", "view", "dataset"))
+    errors = user_errors(needs_workspace=command not in WITHOUT_WORKSPACE)
     try:
         importlib.import_module(COMMANDS[command][0]).main()
     except errors as error:

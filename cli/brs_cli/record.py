@@ -1,4 +1,4 @@
-"""`brs record`: asks the recorder node to start, stop, save or discard an episode."""
+"""`brs record`: asks the recorder node to start, pause, mark, stop, save or discard an episode."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import rclpy
 from brs_interfaces.msg import EpisodeState
-from brs_interfaces.srv import StartEpisode, StopEpisode
+from brs_interfaces.srv import MarkEpisode, PauseEpisode, StartEpisode, StopEpisode
 from rclpy.node import Node
 
 from brs_hardware.errors import BrsError
@@ -25,13 +25,15 @@ STATES = {
     EpisodeState.RECORDING: "recording",
     EpisodeState.REVIEW: "stopped, save or discard",
     EpisodeState.ERROR: "error",
+    EpisodeState.PAUSED: "paused",
 }
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command-line options."""
     parser = argparse.ArgumentParser(prog="brs record", description=__doc__)
-    parser.add_argument("action", choices=["start", *ACTIONS, "status"])
+    parser.add_argument("action", choices=["start", "pause", "resume", "mark", *ACTIONS, "status"])
+    parser.add_argument("name", nargs="?", default="", help="with mark: of this moment")
     parser.add_argument("--task", default="", help="what is to be done")
     parser.add_argument("--instruction", default="", help="the task in words")
     parser.add_argument("--operator", default="", help="who teaches")
@@ -39,7 +41,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--failure", action="store_true", help="with save: the task failed")
     parser.add_argument("--namespace", default="", help="of the recorder")
     parser.add_argument("--timeout", type=float, default=5.0, help="patience [s]")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.name and options.action != "mark":
+        parser.error(f"{options.action} takes no name")
+    return options
 
 
 class RecorderClient:
@@ -57,6 +62,14 @@ class RecorderClient:
             seed=options.seed,
         )
         return self._call(StartEpisode, "episode/start", request).message
+
+    def pause(self, pause: bool) -> str:
+        """Pause or go on; says which."""
+        return self._call(PauseEpisode, "episode/pause", PauseEpisode.Request(pause=pause)).message
+
+    def mark(self, name: str) -> str:
+        """Name this moment; says how."""
+        return self._call(MarkEpisode, "episode/mark", MarkEpisode.Request(name=name)).message
 
     def stop(self, action: int, success: bool) -> str:
         """Stop, save or discard; says where it is and what it holds."""
@@ -116,6 +129,10 @@ def main(arguments: list[str] | None = None) -> None:
             print(client.start(options))
         elif options.action == "status":
             print(client.status())
+        elif options.action in ("pause", "resume"):
+            print(client.pause(options.action == "pause"))
+        elif options.action == "mark":
+            print(client.mark(options.name))
         else:
             print(client.stop(ACTIONS[options.action], not options.failure))
     finally:

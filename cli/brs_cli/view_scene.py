@@ -22,7 +22,7 @@ from brs_hardware.kinematics import optical_frame
 MODES = {"disarmed": (130, 130, 130), "armed": (0, 158, 115), "e-stop": (213, 94, 0)}
 ARMED = 1
 TELEOP = ("idle", "refused", "ramping", "engaged", "clutched")
-EPISODE = ("idle", "recording", "review", "error")
+EPISODE = ("idle", "recording", "review", "error", "paused")
 LEVELS = ("INFO", "WARN", "ERROR", "ERROR")  # of safety events and diagnostics
 MEASURED, COMMANDED = "measured", "commanded"
 MODEL_HZ = 30.0  # a moving picture needs no more

@@ -219,3 +219,78 @@ def test_topics_are_given_with_or_without_a_new_name() -> None:
     assert parse_remaps("") == {}
     with pytest.raises(EpisodeError, match="is no topic"):
         parse_remaps("a:=")
+
+
+def test_a_pause_takes_nothing_and_stands_in_the_episode(tmp_path: Path) -> None:
+    session = EpisodeSession(tmp_path, SessionOptions(min_free_bytes=1))
+    with pytest.raises(EpisodeError, match="no episode is being recorded"):
+        session.pause(1_000)
+    start(session)
+    put(session, 3)
+    with pytest.raises(EpisodeError, match="no episode is paused"):
+        session.resume(1_500)
+    session.pause(2_000)
+    put(session, 2)  # not taken
+    assert session.state is State.PAUSED and not session.recording
+    assert session.status(4_000).duration_s == pytest.approx(1e-6)
+    for wrong in (session.pause, lambda now: start(session)):
+        with pytest.raises(EpisodeError):
+            wrong(4_500)
+    session.resume(5_000)
+    put(session, 4)
+    session.pause(7_000)
+    path = session.save(True, 8_000)  # a pause ends with the episode
+    info = EpisodeReader(path).info
+    assert info.messages == 7 and session.status(9_000).duration_s == pytest.approx(3e-6)
+    assert info.pauses == [
+        {"start_ns": 2_000, "stop_ns": 5_000},
+        {"start_ns": 7_000, "stop_ns": 8_000},
+    ]
+    # Nothing of it in the next one.
+    start(session)
+    assert session.status(1_000).duration_s == 0.0
+    path = session.save(True, 9_000)
+    assert EpisodeReader(path).info.pauses == [] and EpisodeReader(path).info.marks == []
+
+
+def test_marks_name_moments_also_while_paused(tmp_path: Path) -> None:
+    session = EpisodeSession(tmp_path, SessionOptions(min_free_bytes=1))
+    with pytest.raises(EpisodeError, match="no episode is being recorded"):
+        session.mark("grasp", 1_000)
+    start(session)
+    assert session.mark("grasp", 2_000) == "grasp"
+    session.pause(3_000)
+    assert session.mark("", 4_000) == "mark 2"
+    with pytest.raises(EpisodeError, match="is no name of a mark"):
+        session.mark("two\nlines", 5_000)
+    info = EpisodeReader(session.save(True, 9_000)).info
+    assert info.marks == [{"name": "grasp", "at_ns": 2_000}, {"name": "mark 2", "at_ns": 4_000}]
+
+
+def test_marks_and_pauses_outlive_a_crash_and_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brs_ml.episode.worker.SYNC_S", 0.001)
+    options = SessionOptions(
+        min_free_bytes=1, chunk_bytes=500, opener=lambda path: Full(path, 2_000)
+    )
+    session = EpisodeSession(tmp_path, options)
+    folder = start(session)
+    threads = [thread for thread in threading.enumerate() if thread.name == "episode-writer"]
+    session.mark("grasp", 2_000)
+    session.pause(3_000)
+    session.resume(4_000)
+    # What a crash leaves is what lies on the disk now.
+    for _ in range(20_000):
+        if (found := EpisodeReader(folder).info).pauses:
+            break
+        threading.Event().wait(0.001)
+    assert found.marks == [{"name": "grasp", "at_ns": 2_000}]
+    session.drivers.drives("teleop", 4_000)
+    put(session, 500)
+    for thread in threads:
+        thread.join()
+    assert session.poll()
+    info = EpisodeReader(session.save(False, 9_000)).info
+    assert info.status == "disk_full" and info.pauses == [{"start_ns": 3_000, "stop_ns": 4_000}]
+    assert [span["source"] for span in info.drivers] == ["teleop"]

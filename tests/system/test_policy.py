@@ -67,7 +67,8 @@ def test_every_node_has_a_policy_and_a_person_may_do_what_the_commands_do() -> N
     allowed = policies()
     assert executables() | {"operator"} == set(allowed)
     asked = {f"/{topic}" for _, topic, _, _ in SERVICES.values()}
-    asked |= {"/robot/select_source", "/episode/start", "/episode/stop"}
+    asked |= {f"/episode/{action}" for action in ("start", "pause", "mark", "stop")}
+    asked.add("/robot/select_source")
     assert asked <= allowed["operator"].request
     assert {f"/{topic}" for topic in (*STATES, POSES)} <= allowed["operator"].subscribe
 

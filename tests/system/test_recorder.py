@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from brs_interfaces.msg import EpisodeState, SafetyState
-from brs_interfaces.srv import StartEpisode, StopEpisode
+from brs_interfaces.srv import MarkEpisode, PauseEpisode, StartEpisode, StopEpisode
 from harness import LATCHED, Harness, Process
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosbags.highlevel import AnyReader
@@ -160,6 +160,49 @@ def test_services_record_an_episode_that_other_tools_read(ros: Harness) -> None:
     assert rig.process.stop() == 0 and "Traceback" not in rig.process.output
 
 
+def test_a_paused_recorder_keeps_listening_and_goes_on_with_what_is_latched(ros: Harness) -> None:
+    rig = Rig(ros)
+    rig.call_start()
+    rig.record(10)
+
+    def pause(pause: bool) -> bool:
+        return bool(
+            ros.call(PauseEpisode, "episode/pause", PauseEpisode.Request(pause=pause)).success
+        )
+
+    assert not pause(False), "it is not paused"
+    assert pause(True) and not pause(True)
+    rig.until(EpisodeState.PAUSED)
+    first_paused = rig.sent
+    ros.wait_for(lambda: rig.sent > first_paused + 20, "messages", tick=rig.publish)
+    rig.latched.publish(String(data="said while paused"))
+    # A mark is answered after what was sent before it has been let go.
+    assert ros.call(MarkEpisode, "episode/mark", MarkEpisode.Request(name="grasp")).success
+    refused = ros.call(MarkEpisode, "episode/mark", MarkEpisode.Request(name="a\nb"))
+    assert not refused.success and "is no name of a mark" in refused.message
+    written, first_resumed = rig.states[-1].messages, rig.sent
+    assert pause(False)
+    rig.record(written + 20)
+    saved = rig.call_stop(StopEpisode.Request.SAVE, success=True)
+    assert saved.success and saved.lost == 0
+    bag = Path(saved.path)
+    got = positions(bag)
+    before, after = [n for n in got if n < first_paused], [n for n in got if n >= first_resumed]
+    assert before + after == got, "nothing of the pause"
+    for part in (before, after):
+        assert part and part == [part[0] + i for i in range(len(part))], "all of the rest"
+    info = EpisodeReader(bag).info
+    (paused,) = info.pauses
+    times = [m.log_time_ns for m in EpisodeReader(bag).messages()]
+    assert not any(paused["start_ns"] < time < paused["stop_ns"] for time in times)
+    assert [each["name"] for each in info.marks] == ["grasp"]
+    assert paused["start_ns"] < info.marks[0]["at_ns"] < paused["stop_ns"]
+    texts = list(EpisodeReader(bag).decoded(["/robot/description"]))
+    assert [m.data for _, m in texts] == ["said once, before", "said while paused"]
+    assert texts[1][0].log_time_ns == paused["stop_ns"]
+    assert set(info.versions) == {"brs", "mcap", "python", "ros", "rmw", "robot"}
+
+
 def test_buttons_start_stop_save_and_discard(ros: Harness) -> None:
     rig = Rig(ros)
     rig.press("a", EpisodeState.RECORDING)
@@ -167,11 +210,14 @@ def test_buttons_start_stop_save_and_discard(ros: Harness) -> None:
     rig.press("a", EpisodeState.REVIEW)
     rig.press("y", EpisodeState.IDLE)
     rig.press("a", EpisodeState.RECORDING)
+    rig.press("stick", EpisodeState.RECORDING)
+    ros.wait_for(lambda: "marked 'mark 1'" in rig.process.output, "the mark", tick=rig.hold)
     rig.press("x", EpisodeState.IDLE)
     (saved,) = [path for path in rig.folder.iterdir() if path.name != "trash"]
     (discarded,) = (rig.folder / "trash").iterdir()
     assert positions(saved) and EpisodeReader(saved).info.success
-    assert EpisodeReader(discarded).info.status == "discarded"
+    info = EpisodeReader(discarded).info
+    assert info.status == "discarded" and [each["name"] for each in info.marks] == ["mark 1"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -17,7 +17,7 @@ from typing import Any
 
 from brs_ml.episode.errors import EpisodeError
 from brs_ml.episode.folder import TRASH, WORKING, confined, discard, lock, save
-from brs_ml.episode.metadata import EpisodeInfo, Topic, read_metadata, update_info
+from brs_ml.episode.metadata import EpisodeInfo, Topic, check_mark, read_metadata, update_info
 from brs_ml.episode.reader import BagMessage, EpisodeReader
 from brs_ml.episode.writer import EpisodeWriter
 
@@ -25,7 +25,6 @@ TRIMMED = "-trimmed"
 # Copies in the making; no recorder takes them for an episode that a crash tore.
 UNFINISHED = ".trimming"
 STATIC = "/tf_static"
-LONGEST_NAME = 80
 LONGEST_TEXT = 10_000
 
 
@@ -106,21 +105,6 @@ def unmark(path: Path, name: str) -> int:
         if len(kept) < len(marks):
             _update(path, marks=kept)
         return len(marks) - len(kept)
-
-
-def check_mark(name: str) -> str:
-    """A mark's name without blanks around it.
-
-    Raises:
-        EpisodeError: it is empty, longer than 80 letters, or has control characters.
-    """
-    name = name.strip()
-    if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        raise EpisodeError(
-            f"{name[:LONGEST_NAME]!r} is no name of a mark",
-            remedy=f"give 1 to {LONGEST_NAME} letters on one line",
-        )
-    return name
 
 
 def trim(path: Path, start_s: float, end_s: float) -> Path:

@@ -15,6 +15,7 @@ from brs_ml.episode.errors import EpisodeError
 
 # rosbag2's metadata of Jazzy and Kilted: QoS policies by name, type hashes, ROS distribution.
 METADATA_VERSION = 9
+LONGEST_NAME = 80
 INFINITE = {"sec": 9223372036, "nsec": 854775807}
 
 
@@ -125,6 +126,21 @@ class EpisodeInfo:
         return replace(self, **changes)
 
 
+def check_mark(name: str) -> str:
+    """A mark's name without blanks around it.
+
+    Raises:
+        EpisodeError: it is empty, longer than 80 letters, or has control characters.
+    """
+    name = name.strip()
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise EpisodeError(
+            f"{name[:LONGEST_NAME]!r} is no name of a mark",
+            remedy=f"give 1 to {LONGEST_NAME} letters on one line",
+        )
+    return name
+
+
 def write_info(folder: Path, info: EpisodeInfo) -> None:
     """Write episode.json atomically."""
     write_atomically(folder / "episode.json", json.dumps(asdict(info), indent=2) + "\n")
@@ -147,7 +163,7 @@ def read_info(folder: Path) -> EpisodeInfo:
     )
 
 
-_ENTRIES = {
+_ENTRIES: dict[str, dict[str, type]] = {
     "marks": {"name": str, "at_ns": int},
     "pauses": {"start_ns": int, "stop_ns": int},
     "drivers": {"source": str, "start_ns": int, "stop_ns": int},

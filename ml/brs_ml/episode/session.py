@@ -1,4 +1,4 @@
-"""What a recorder is doing: idle, recording, waiting for a verdict, or in trouble."""
+"""What a recorder is doing: idle, recording, paused, waiting for a verdict, or in trouble."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 from brs_ml.episode.drivers import Drivers
 from brs_ml.episode.errors import EpisodeError
 from brs_ml.episode.folder import FreeBytes, discard, free_bytes, make_working_folder, save
 from brs_ml.episode.losses import LossCounter
-from brs_ml.episode.metadata import EpisodeInfo, Topic
+from brs_ml.episode.metadata import EpisodeInfo, Topic, check_mark
 from brs_ml.episode.worker import RecordingThread
 from brs_ml.episode.writer import CHUNK_BYTES, MEGABYTE, EpisodeWriter, Opener, open_unbuffered
 
@@ -23,6 +24,10 @@ class State(IntEnum):
     RECORDING = 1
     REVIEW = 2  # stopped; save or discard
     ERROR = 3
+    PAUSED = 4
+
+
+_OPEN = (State.RECORDING, State.PAUSED)
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class Status:
     state: State
     episode: str  # folder name, empty if none
     path: str
-    duration_s: float
+    duration_s: float  # without pauses [s]
     messages: int
     lost: int
     bytes: int
@@ -71,6 +76,9 @@ class EpisodeSession:
         self._folder: Path | None = None
         self._start_ns = self._stop_ns = 0
         self._newest_ns = 0  # log time of the newest message taken
+        self._pauses: list[dict[str, int]] = []
+        self._marks: list[dict[str, Any]] = []
+        self._ended: dict[str, object] = {}  # what episode.json is told at the end
         self._finished: tuple[int, int] = (0, 0)  # messages and bytes of the last episode
         self.message = ""
 
@@ -78,6 +86,11 @@ class EpisodeSession:
     def recording(self) -> bool:
         """True while messages are taken."""
         return self.state is State.RECORDING
+
+    @property
+    def open(self) -> bool:
+        """True from start to stop, pauses included."""
+        return self.state in _OPEN
 
     def start(
         self, info: EpisodeInfo, topics: Iterable[Topic], now_ns: int, wall_time_s: float
@@ -97,7 +110,7 @@ class EpisodeSession:
             EpisodeError: an episode is in progress or undecided, or the disk has no room.
         """
         self.poll()
-        if self.state is State.RECORDING:
+        if self.open:
             raise EpisodeError("an episode is being recorded", remedy="stop it first")
         if self._folder is not None:
             raise EpisodeError(
@@ -136,6 +149,7 @@ class EpisodeSession:
         self.losses.reset()
         self.drivers.begin(now_ns)
         self._start_ns = self._stop_ns = self._newest_ns = now_ns
+        self._pauses, self._marks = [], []
         self.state, self.message = State.RECORDING, ""
         return folder
 
@@ -151,10 +165,57 @@ class EpisodeSession:
 
     def poll(self) -> bool:
         """Notice that the writer failed. True if the state changed."""
-        if not self.recording or self._thread is None or self._thread.error is None:
+        if not self.open or self._thread is None or self._thread.error is None:
             return False
         self._end(self._newest_ns, {})
         return True
+
+    def pause(self, now_ns: int) -> None:
+        """Take no messages until `resume`; the episode says so.
+
+        Raises:
+            EpisodeError: nothing is being recorded.
+        """
+        self.poll()
+        if not self.recording:
+            raise _none_open()
+        self._pauses.append({"start_ns": now_ns, "stop_ns": now_ns})
+        self.state = State.PAUSED
+        self._note()
+
+    def resume(self, now_ns: int) -> None:
+        """Go on with a paused episode.
+
+        Raises:
+            EpisodeError: none is paused.
+        """
+        self.poll()
+        if self.state is not State.PAUSED:
+            raise EpisodeError("no episode is paused", remedy="pause one that is recorded")
+        self._end_pause(now_ns)
+        self.state = State.RECORDING
+        self._note()
+
+    def mark(self, name: str, now_ns: int) -> str:
+        """Name this moment, e.g. the beginning of a sub-task.
+
+        Args:
+            name: up to 80 letters; empty for `mark 1`, `mark 2`, ...
+            now_ns: ROS time [ns].
+
+        Returns:
+            The name.
+
+        Raises:
+            EpisodeError: no episode is open, or the name is none.
+        """
+        self.poll()
+        if not self.open:
+            raise _none_open()
+        name = check_mark(name or f"mark {len(self._marks) + 1}")
+        self._marks.append({"name": name, "at_ns": now_ns})
+        self._note()
+        return name
 
     def stop(self, now_ns: int) -> Path:
         """Close the episode; it then waits for `save` or `discard`.
@@ -163,8 +224,8 @@ class EpisodeSession:
             EpisodeError: nothing is being recorded.
         """
         self.poll()
-        if self._folder is None or self.state is not State.RECORDING:
-            raise EpisodeError("no episode is being recorded", remedy="start one")
+        if self._folder is None or not self.open:
+            raise _none_open()
         self._end(now_ns, {"status": "review"})
         return self._folder
 
@@ -201,27 +262,43 @@ class EpisodeSession:
         messages, size = self._finished
         if self._thread is not None:
             messages, size = self._thread.messages, self._thread.size_bytes
-        end_ns = now_ns if self.recording else self._stop_ns
+        end_ns = now_ns if self.open else self._stop_ns
+        paused_ns = sum(pause["stop_ns"] - pause["start_ns"] for pause in self._pauses)
+        if self.state is State.PAUSED:
+            paused_ns += max(0, now_ns - self._pauses[-1]["start_ns"])
         return Status(
             state=self.state,
             episode=self._folder.name if self._folder else "",
             path=str(self._folder) if self._folder else "",
-            duration_s=max(0, end_ns - self._start_ns) * 1e-9,
+            duration_s=max(0, end_ns - self._start_ns - paused_ns) * 1e-9,
             messages=messages,
             lost=self.losses.total,
             bytes=size,
             message=self.message,
         )
 
+    def _end_pause(self, now_ns: int) -> None:
+        pause = self._pauses[-1]
+        pause["stop_ns"] = max(now_ns, pause["start_ns"])
+
+    def _note(self) -> None:
+        """Marks and pauses shall be there after a crash, too."""
+        assert self._thread is not None
+        self._thread.note(pauses=[dict(pause) for pause in self._pauses], marks=list(self._marks))
+
     def _end(self, now_ns: int, changes: dict[str, object]) -> None:
         assert self._thread is not None
         self._stop_ns = max(now_ns, self._start_ns)
-        self._thread.stop(
-            stop_ns=self._stop_ns,
-            lost=self.losses.total,
-            drivers=self.drivers.spans(self._stop_ns),
-            **changes,
-        )
+        if self.state is State.PAUSED:
+            self._end_pause(self._stop_ns)
+        self._ended = {
+            "stop_ns": self._stop_ns,
+            "lost": self.losses.total,
+            "drivers": self.drivers.spans(self._stop_ns),
+            "pauses": self._pauses,
+            "marks": self._marks,
+        }
+        self._thread.stop(**self._ended, **changes)
         error = self._thread.error
         self.state = State.ERROR if error else State.REVIEW
         self.message = str(error) if error else ""
@@ -229,13 +306,15 @@ class EpisodeSession:
     def _decide(
         self, now_ns: int, status: str, success: bool, *, interrupted: bool = False
     ) -> Path:
-        if self.recording:
+        if self.open:
             self._end(now_ns, {"status": status})
         if self._folder is None or self._thread is None:
             raise EpisodeError("there is no episode", remedy="start one")
         changes: dict[str, object] = {"success": success, "interrupted": interrupted}
-        failed = self.state is State.ERROR
-        if not failed:
+        if self.state is State.ERROR:
+            # The writer had closed the episode before it could be told these.
+            changes |= self._ended
+        else:
             changes["status"] = status
         try:
             self._thread.update(**changes)
@@ -248,3 +327,7 @@ class EpisodeSession:
         self.state = State.IDLE
         self.message = f"{status} {path.name}"
         return path
+
+
+def _none_open() -> EpisodeError:
+    return EpisodeError("no episode is being recorded", remedy="start one")

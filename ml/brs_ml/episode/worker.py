@@ -42,6 +42,7 @@ class RecordingThread:
         self._wake = threading.Condition()
         self._stopping = False
         self._closing: dict[str, object] = {}
+        self._noted: dict[str, object] = {}
         self.error: EpisodeError | None = None
         # A daemon, so that a disk that hangs cannot keep the process; `stop` joins it.
         self._thread = threading.Thread(target=self._run, name="episode-writer", daemon=True)
@@ -70,6 +71,11 @@ class RecordingThread:
             self._queue.append(_Item(topic, log_time_ns, publish_time_ns, data, sequence))
             self._queued_bytes += len(data)
         return True
+
+    def note(self, **changes: object) -> None:
+        """Change episode.json before long; `stop` has the last word."""
+        with self._wake:
+            self._noted |= changes
 
     def stop(self, **changes: object) -> EpisodeInfo:
         """Write what is queued, close the episode, end the thread.
@@ -105,7 +111,8 @@ class RecordingThread:
         self._written.set()
         self._syncer.join()
         failed = self.error is not None
-        changes = {"status": "disk_full", "note": str(self.error)} if failed else self._closing
+        told = {"status": "disk_full", "note": str(self.error)} if failed else self._closing
+        changes = {**self._noted, **told}
         try:
             self._writer.close(**changes)
         except EpisodeError as error:
@@ -116,8 +123,12 @@ class RecordingThread:
 
     def _sync(self) -> None:
         while not self._written.wait(SYNC_S):
+            with self._wake:
+                noted, self._noted = self._noted, {}
             try:
                 self._writer.sync()
+                if noted:
+                    self._writer.update(**noted)
             except EpisodeError as error:
                 self.error = error
                 break

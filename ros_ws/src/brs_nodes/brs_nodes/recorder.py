@@ -1,16 +1,16 @@
 """Node `recorder`: writes the listed topics to rosbag2-compatible episodes.
 
-Messages stay serialized and are not delivered one by one: a timer takes what has arrived from
-every subscription and moves the bytes to a bounded queue; a thread of the library compresses and
-writes them. The middleware has stamped each message on arrival, so waiting costs no accuracy, and
-a hundred wakings a second do the work of thousands of callbacks. Everything that can be decided
-without ROS is in `brs_ml.episode`.
+Messages stay serialized: a timer takes what has arrived and moves the bytes to a bounded queue; a
+thread of the library compresses and writes them. While an episode is paused they are let go. The
+middleware has stamped each message on arrival, so waiting costs no accuracy. Everything that can
+be decided without ROS is in `brs_ml.episode`.
 """
 
 from __future__ import annotations
 
-import importlib
+import hashlib
 import os
+import platform
 import time
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,20 +18,21 @@ from pathlib import Path
 from typing import Any
 
 from brs_interfaces.msg import EpisodeState, SafetyState
-from brs_interfaces.srv import StartEpisode, StopEpisode
+from brs_interfaces.srv import MarkEpisode, PauseEpisode, StartEpisode, StopEpisode
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import Joy
 
+from brs_hardware.calibration_snapshot import calibration_snapshot
 from brs_hardware.embodiment import Embodiment, load_embodiment
+from brs_hardware.errors import ConfigError
 from brs_ml.episode import (
     EpisodeError,
     EpisodeInfo,
     EpisodeSession,
     MessageDefinitions,
     Presses,
-    Qos,
     SessionOptions,
     State,
     Topic,
@@ -40,6 +41,7 @@ from brs_ml.episode import (
 )
 from brs_nodes.common import LATCHED, SENSOR, Diagnostics, Priority, declare, parameter, run
 from brs_nodes.conversions import joycon_from_message
+from brs_nodes.recorder_taps import Taps
 
 # Topics of the stack; those of the robot come from its description.
 TOPICS = (
@@ -53,9 +55,6 @@ CAMERA_STREAMS = ("color/image_raw", "depth/image_raw", "camera_info")
 TAKE_HZ = 50.0
 # Of one topic at a time: a topic that comes faster than 3 kHz loses messages, the others do not.
 TAKE_AT_MOST = 60
-# Reader histories: a second and more of what a busy machine may leave waiting.
-DEPTH, DEPTH_OF_BIG = 500, 30
-BIG = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/PointCloud2")
 MEGABYTE = 1 << 20
 
 
@@ -78,13 +77,14 @@ class RecorderNode(Node):
     def __init__(self) -> None:
         super().__init__("recorder")
         self.parameters = declare(self, Parameters)
+        self._robot = load_embodiment(self.parameters.robot)
         self.session = EpisodeSession(
             Path(self.parameters.folder).absolute(),
             SessionOptions(
                 max_queue_bytes=self.parameters.max_queue_mb * MEGABYTE,
                 min_free_bytes=self.parameters.min_free_mb * MEGABYTE,
-                distro=os.environ.get("ROS_DISTRO", "kilted"),
-                versions={name: metadata.version(name) for name in ("brs", "mcap")},
+                distro=distro(),
+                versions=versions(self._robot),
             ),
         )
         for path, result in recover_all(self.session.root):
@@ -93,117 +93,41 @@ class RecorderNode(Node):
             else:
                 self.get_logger().warning(f"recovered {result.messages} messages in {path}")
         wanted = [name for name in self.parameters.topics if name]
-        wanted = wanted or [*TOPICS, *robot_topics(load_embodiment(self.parameters.robot))]
+        wanted = wanted or [*TOPICS, *robot_topics(self._robot)]
         wanted += CLOUD_TOPICS if self.parameters.clouds else ()
-        self._wanted = [self.resolve_topic_name(name) for name in wanted]
-        self._definitions = MessageDefinitions(share_folders(os.environ["AMENT_PREFIX_PATH"]))
-        self._topics: dict[str, Topic] = {}
-        # Not spun by any executor; `_take` empties its subscriptions.
-        self._tap_node = Node(
-            f"{self.get_name()}_taps",
-            namespace=self.get_namespace(),
-            use_global_arguments=False,
-            enable_rosout=False,
-            start_parameter_services=False,
+        self._taps = Taps(
+            self,
+            [self.resolve_topic_name(name) for name in wanted],
+            MessageDefinitions(share_folders(os.environ["AMENT_PREFIX_PATH"])),
         )
-        self._taps: dict[str, Any] = {}
-        self._latching: dict[str, bool] = {}
         self._latched: dict[tuple[str, bytes], bytes] = {}  # newest of each latching publisher
-        self._refused_types: set[str] = set()
         self._sim_time = bool(self.get_parameter("use_sim_time").value)
-        self._presses = Presses({"a", "x", "y"})
+        self._presses = Presses({"a", "x", "y", "stick"})
         self._reported = State.IDLE
         self.publisher = self.create_publisher(EpisodeState, "episode/state", LATCHED)
         self.create_service(StartEpisode, "episode/start", self._on_start)
         self.create_service(StopEpisode, "episode/stop", self._on_stop)
+        self.create_service(PauseEpisode, "episode/pause", self._on_pause)
+        self.create_service(MarkEpisode, "episode/mark", self._on_mark)
         self.create_subscription(Joy, "joylo/joy_right", self._on_joy, SENSOR)
         self.create_subscription(SafetyState, "robot/safety", self._on_safety, LATCHED)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # goes on while simulated time stands
         self.create_timer(0.5, self._look, clock=steady)
-        self.create_timer(1.0 / TAKE_HZ, lambda: self._take(TAKE_AT_MOST), clock=steady)
+        self.create_timer(1.0 / TAKE_HZ, self._take, clock=steady)
         self.diagnostics = Diagnostics(self, self._summary)
         self._look()
         if self.parameters.auto_start:
             self._attempt(lambda: str(self._start()))
 
-    # -- topics ----------------------------------------------------------------------------
+    # -- messages --------------------------------------------------------------------------
 
     def _look(self) -> None:
-        """Subscribe to what has appeared, and tell how it goes."""
-        present = dict(self.get_topic_names_and_types())
-        for name in self._wanted:
-            if name in present:
-                self._follow(name)
+        """Follow what has appeared, and tell how it goes."""
+        self._taps.look()
         self._publish()
 
-    def _follow(self, name: str) -> None:
-        publishers = self.get_publishers_info_by_topic(name)
-        if not publishers:
-            return
-        offered = [info.qos_profile for info in publishers]
-        latched = all(qos.durability is DurabilityPolicy.TRANSIENT_LOCAL for qos in offered)
-        message_type = publishers[0].topic_type
-        profile = QoSProfile(
-            history=HistoryPolicy.KEEP_LAST,
-            depth=DEPTH_OF_BIG if message_type in BIG else DEPTH,
-            # Streams keep one sample, so that nothing could be sent again; acknowledging each
-            # would only load the control nodes. What is missed shows in the sequence numbers.
-            reliability=(ReliabilityPolicy.RELIABLE if latched else ReliabilityPolicy.BEST_EFFORT),
-            durability=(
-                DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
-            ),
-        )
-        current = self._taps.get(name)
-        if current is not None:
-            if current.qos_profile == profile:
-                return
-            # A publisher of another kind has come or gone.
-            self._tap_node.destroy_subscription(current)
-            del self._taps[name]
-        message_class = self._message_class(message_type)
-        if message_class is None:
-            return
-        if name not in self._topics:
-            self._topics[name] = Topic(
-                name,
-                message_type,
-                self._definition(message_type),
-                tuple(_offered(qos) for qos in offered),
-                str(getattr(publishers[0], "topic_type_hash", "")),
-            )
-        self._taps[name] = self._tap_node.create_subscription(
-            message_class, name, _never, profile, raw=True
-        )
-        self._latching[name] = latched
-
-    def _message_class(self, message_type: str) -> Any:
-        package, kind, name = message_type.split("/")
-        try:
-            return getattr(importlib.import_module(f"{package}.{kind}"), name)
-        except (ImportError, AttributeError):
-            if message_type not in self._refused_types:
-                self._refused_types.add(message_type)
-                self.get_logger().error(
-                    f"{message_type} is not installed here; its topics are not recorded"
-                )
-            return None
-
-    def _definition(self, message_type: str) -> str:
-        try:
-            return self._definitions.text(message_type)
-        except EpisodeError as error:
-            self.get_logger().warning(f"recorded without its definition: {error}")
-            return ""
-
-    def _take(self, at_most: int) -> None:
-        """Move what has arrived to the session, so many messages of a topic."""
-        for name, tap in self._taps.items():
-            topic, latched = self._topics[name], self._latching[name]
-            with tap.handle:
-                for _ in range(at_most):
-                    if not (taken := tap.handle.take_message(tap.msg_type, True)):
-                        break
-                    self._receive(topic, latched, *taken)
+    def _take(self) -> None:
+        self._taps.take(self._receive, TAKE_AT_MOST)
 
     def _receive(self, topic: Topic, latched: bool, data: bytes, info: dict[str, Any]) -> None:
         # ROS 2 before Jazzy tells neither publisher nor number.
@@ -230,13 +154,26 @@ class RecorderNode(Node):
             operator=operator or self.parameters.operator_name,
             seed=seed,
             robot=self.parameters.robot,
+            calibration=self._calibration(),
         )
+        # What came before and was not taken yet is of before.
+        self._taps.take(self._receive)
         now_ns = self._now_ns()
-        path = self.session.start(info, self._topics.values(), now_ns, time.time())
-        # What was latched before belongs to the episode, too.
-        for (name, _), data in self._latched.items():
-            self.session.put(self._topics[name], now_ns, now_ns, data)
+        path = self.session.start(info, self._taps.topics.values(), now_ns, time.time())
+        self._put_latched(now_ns)
         return path
+
+    def _calibration(self) -> dict[str, Any]:
+        try:
+            return calibration_snapshot()
+        except ConfigError as error:
+            self.get_logger().warning(f"recorded without calibrations: {error}")
+            return {}
+
+    def _put_latched(self, now_ns: int) -> None:
+        """What was latched before belongs to the episode, too."""
+        for (name, _), data in self._latched.items():
+            self.session.put(self._taps.topics[name], now_ns, now_ns, data)
 
     def _on_start(
         self, request: StartEpisode.Request, response: StartEpisode.Response
@@ -255,7 +192,7 @@ class RecorderNode(Node):
         self, request: StopEpisode.Request, response: StopEpisode.Response
     ) -> StopEpisode.Response:
         def stop() -> str:
-            self._take(DEPTH)
+            self._taps.take(self._receive)
             if request.action == StopEpisode.Request.SAVE:
                 path, verb = self.session.save(request.task_success, self._now_ns()), "saved"
             elif request.action == StopEpisode.Request.DISCARD:
@@ -270,12 +207,38 @@ class RecorderNode(Node):
         response.messages, response.lost = status.messages, status.lost
         return response
 
+    def _on_pause(
+        self, request: PauseEpisode.Request, response: PauseEpisode.Response
+    ) -> PauseEpisode.Response:
+        def pause() -> str:
+            # What waits was sent before, on the other side of this moment.
+            self._taps.take(self._receive)
+            now_ns = self._now_ns()
+            if request.pause:
+                self.session.pause(now_ns)
+                return "paused"
+            self.session.resume(now_ns)
+            self._put_latched(now_ns)
+            return "recording again"
+
+        response.success, response.message = self._attempt(pause)
+        return response
+
+    def _on_mark(
+        self, request: MarkEpisode.Request, response: MarkEpisode.Response
+    ) -> MarkEpisode.Response:
+        response.success, response.message = self._attempt(lambda: self._mark(request.name))
+        return response
+
+    def _mark(self, name: str = "") -> str:
+        return f"marked {self.session.mark(name, self._now_ns())!r}"
+
     def _on_safety(self, message: SafetyState) -> None:
         drives = message.mode == SafetyState.ARMED and not message.holding
         self.session.drivers.drives(message.source if drives else "", self._now_ns())
 
     def _on_joy(self, message: Joy) -> None:
-        """A starts and stops, Y saves, X discards."""
+        """A starts and stops, Y saves, X discards, a pressed stick marks a moment."""
         for button in self._presses.update(
             joycon_from_message("right", message).buttons, time.monotonic()
         ):
@@ -283,8 +246,11 @@ class RecorderNode(Node):
                 self._attempt(lambda: f"saved {self.session.save(True, self._now_ns())}")
             elif button == "x":
                 self._attempt(lambda: f"discarded {self.session.discard(self._now_ns())}")
-            elif self.session.recording:
-                self._take(DEPTH)
+            elif button == "stick":
+                if self.session.open:
+                    self._attempt(self._mark)
+            elif self.session.open:
+                self._taps.take(self._receive)
                 self._attempt(lambda: f"stopped {self.session.stop(self._now_ns())}")
             else:
                 self._attempt(lambda: f"recording {self._start()}")
@@ -329,24 +295,40 @@ class RecorderNode(Node):
         status = self.session.status(self._now_ns())
         level = 2 if status.state is State.ERROR else int(status.lost > 0)
         line = f"{status.state.name.lower()} {status.message or status.episode}"
-        values = {"topics": len(self._topics), "messages": status.messages, "lost": status.lost}
+        values = {
+            "topics": len(self._taps.topics),
+            "messages": status.messages,
+            "lost": status.lost,
+        }
         return level, line, {**values, "lost by topic": self.session.losses.by_topic}
 
     def close(self) -> None:
         """Keep what is being recorded, marked as interrupted."""
         try:
-            self._take(DEPTH)
+            self._taps.take(self._receive)
             path = self.session.shutdown(self._now_ns())
             if path is not None:
                 self.get_logger().warning(f"interrupted; kept {path}")
         except EpisodeError as error:
             self.get_logger().error(str(error))
-        self._tap_node.destroy_node()
+        self._taps.close()
 
 
-def _never(message: bytes) -> None:
-    """A subscription wants a callback; nobody spins those of the tap node."""
-    raise AssertionError("the tap node must not be spun")
+def distro() -> str:
+    """The ROS 2 distribution."""
+    return os.environ.get("ROS_DISTRO", "kilted")
+
+
+def versions(robot: Embodiment) -> dict[str, str]:
+    """Of software, and the digest of the robot's description."""
+    description = hashlib.sha256(Path(robot.path).read_bytes()).hexdigest()
+    return {
+        **{name: metadata.version(name) for name in ("brs", "mcap")},
+        "python": platform.python_version(),
+        "ros": distro(),
+        "rmw": get_rmw_implementation_identifier(),
+        "robot": f"sha256:{description}",
+    }
 
 
 def robot_topics(robot: Embodiment) -> list[str]:
@@ -358,15 +340,6 @@ def robot_topics(robot: Embodiment) -> list[str]:
     topics += robot.vendor.status_topics.values()
     topics += [robot.vendor.battery.topic] if robot.vendor.battery else []
     return topics + [f"camera/{name}/{s}" for name in robot.cameras for s in CAMERA_STREAMS]
-
-
-def _offered(qos: QoSProfile) -> Qos:
-    return Qos(
-        history=qos.history.name.lower(),
-        depth=qos.depth,
-        reliability=qos.reliability.name.lower(),
-        durability=qos.durability.name.lower(),
-    )
 
 
 def main() -> None:
