@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-import itertools
+import math
+from bisect import bisect_left
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
-from mcap.records import Chunk, ChunkIndex
-from mcap.stream_reader import get_chunk_data_stream
+from mcap.records import ChunkIndex
 
 from brs_ml.dataset.errors import DatasetError
+from brs_ml.episode.chunks import LARGEST_CHUNK, unpack_record
 from brs_ml.episode.metadata import Topic
 from brs_ml.episode.reader import BagMessage, EpisodeReader
-from brs_ml.episode.scan import DAMAGE, MESSAGE_HEAD, RECORD_HEAD, Scan
+from brs_ml.episode.scan import DAMAGE, MESSAGE_HEAD, RECORD_HEAD
 
-# Chunks of a recorder that writes in the order of reception overlap by far less.
-_OVERLAP_NS = 250_000_000
+# Recorders write nearly in order, so that few messages wait for those of a later chunk.
+_MOST_WAITING = 1 << 30  # [bytes]
 
 
 class Bag(EpisodeReader):
     """An `EpisodeReader` for reading all of an episode once.
 
     Its topics are looked up once, and without their quality of service, which takes long to parse.
-    Messages come in the order of their log times within a chunk, and chunks as they were written;
-    a bag in which one reaches back more than a quarter of a second behind those before is read,
-    slower, in full order.
 
     Args:
         bag: an episode's folder, or an .mcap file.
+        walk: see EpisodeReader.
 
     Raises:
         EpisodeError: nothing there, or no MCAP file.
     """
 
-    def __init__(self, bag: str | Path) -> None:
-        super().__init__(bag)
+    def __init__(self, bag: str | Path, *, walk: bool = False) -> None:
+        super().__init__(bag, walk=walk)
         self._counts: dict[Topic, int] = {}
         for found in self._scans:
             schemas, statistics = found.summary.schemas, found.summary.statistics
@@ -69,55 +67,82 @@ class Bag(EpisodeReader):
         start_ns: int | None = None,
         end_ns: int | None = None,
     ) -> Iterator[BagMessage]:
-        """Messages, nearly in the order of their log times; see EpisodeReader.messages.
+        """Messages in the order of their log times; see EpisodeReader.messages.
 
         Raises:
-            EpisodeError: a part of the file is damaged.
+            EpisodeError: a part of the file is damaged, or it is out of order throughout.
         """
-        for path, found in zip(self._files, self._scans, strict=True):
-            chunks = sorted(found.summary.chunk_indexes, key=lambda c: c.chunk_start_offset)
-            ends = itertools.accumulate((chunk.message_end_time for chunk in chunks), max)
-            overlap = any(
-                end > later.message_start_time + _OVERLAP_NS
-                for end, later in zip(ends, chunks[1:], strict=False)
-            )
-            if len(self._files) > 1 or start_ns is not None or end_ns is not None or overlap:
-                yield from super().messages(topics, start_ns, end_ns)
-                return
-            yield from self._in_chunks(path, found, chunks, topics)
+        first, last = start_ns or 0, math.inf if end_ns is None else end_ns
+        waiting: list[BagMessage] = []
+        for path, wanted, chunk in self._chunks(topics):
+            if chunk.message_end_time < first or chunk.message_start_time >= last:
+                continue
+            # What later chunks hold is not older than they say.
+            ready = bisect_left(waiting, chunk.message_start_time, key=_log_time)
+            yield from waiting[:ready]
+            found = [m for m in _read(path, chunk, wanted) if first <= m.log_time_ns < last]
+            waiting = sorted(waiting[ready:] + found, key=_log_time)
+            if sum(len(message.data) for message in waiting) > _MOST_WAITING:
+                raise _damaged(path, "it is out of order throughout")
+        yield from waiting
 
-    def _in_chunks(
-        self,
-        path: Path,
-        found: Scan,
-        chunks: list[ChunkIndex],
-        topics: Collection[str] | None,
-    ) -> Iterator[BagMessage]:
-        summary = found.summary
-        wanted = {
-            key: (channel.topic, schema.name if schema else "")
-            for key, channel in summary.channels.items()
-            if topics is None or channel.topic in topics
-            for schema in (summary.schemas.get(channel.schema_id),)
-        }
+    def _chunks(
+        self, topics: Collection[str] | None
+    ) -> Iterator[tuple[Path, dict[int, tuple[str, str]], ChunkIndex]]:
+        """Chunks of all files by the time at which they begin, and the channels wanted of them.
+
+        Raises:
+            EpisodeError: a file has messages outside of chunks.
+        """
+        found = []
+        for path, scan in zip(self._files, self._scans, strict=True):
+            summary = scan.summary
+            told = summary.statistics
+            if told and told.message_count and not summary.chunk_indexes:
+                raise DatasetError(
+                    "has no chunks", where=str(path), remedy="`mcap recover` makes a chunked copy"
+                )
+            wanted = {
+                key: (channel.topic, schema.name if schema else "")
+                for key, channel in summary.channels.items()
+                if topics is None or channel.topic in topics
+                for schema in (summary.schemas.get(channel.schema_id),)
+            }
+            found += [(path, wanted, chunk) for chunk in summary.chunk_indexes]
+        found.sort(key=lambda entry: (entry[2].message_start_time, entry[2].chunk_start_offset))
+        yield from found
+
+
+def _read(path: Path, chunk: ChunkIndex, wanted: dict[int, tuple[str, str]]) -> list[BagMessage]:
+    """What is wanted of a chunk.
+
+    Raises:
+        DatasetError: it is damaged.
+    """
+    if chunk.chunk_length > LARGEST_CHUNK:
+        raise _damaged(path, f"a chunk of {chunk.chunk_length} bytes")
+    try:
         with path.open("rb") as file:
-            for index in chunks:
-                file.seek(index.chunk_start_offset + RECORD_HEAD.size)
-                try:
-                    chunk = Chunk.read(ReadDataStream(file))
-                    stream, size = get_chunk_data_stream(chunk, validate_crc=True)
-                    messages = _unpacked(stream.read(size), wanted)
-                except DAMAGE as error:
-                    raise DatasetError(
-                        f"is damaged ({type(error).__name__}: {error})",
-                        where=str(path),
-                        remedy="leave the episode out, or cut it with brs_ml.episode.recover",
-                    ) from None
-                yield from messages
+            file.seek(chunk.chunk_start_offset)
+            return _unpacked(unpack_record(file.read(chunk.chunk_length)), wanted)
+    except DAMAGE as error:
+        raise _damaged(path, f"{type(error).__name__}: {error}") from None
+
+
+def _damaged(path: Path, why: str) -> DatasetError:
+    return DatasetError(
+        f"is damaged ({why})",
+        where=str(path),
+        remedy="leave the episode out, or cut it with brs_ml.episode.recover",
+    )
+
+
+def _log_time(message: BagMessage) -> int:
+    return message.log_time_ns
 
 
 def _unpacked(data: bytes, wanted: dict[int, tuple[str, str]]) -> list[BagMessage]:
-    """Messages of a chunk by log time; of equal ones, as they were written."""
+    """Messages of a chunk that are wanted, as they were written."""
     messages = []
     offset, size = 0, len(data)
     while offset < size:
@@ -133,5 +158,4 @@ def _unpacked(data: bytes, wanted: dict[int, tuple[str, str]]) -> list[BagMessag
             body = data[start + MESSAGE_HEAD.size : offset]
             topic, kind = wanted[channel]
             messages.append(BagMessage(topic, kind, log_time_ns, publish_time_ns, body, sequence))
-    messages.sort(key=lambda message: message.log_time_ns)
     return messages

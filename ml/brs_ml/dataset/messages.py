@@ -36,11 +36,14 @@ class Decoder:
 
     Args:
         topics: topics of the bag by name.
+
+    Attributes:
+        store: the types of all messages that were decoded.
     """
 
     def __init__(self, topics: Mapping[str, Topic]) -> None:
         self._topics = topics
-        self._store = get_typestore(Stores.EMPTY)
+        self.store = get_typestore(Stores.EMPTY)
 
     def __call__(self, message: BagMessage) -> Any:
         """The message with its fields as attributes; arrays are numpy's.
@@ -49,9 +52,9 @@ class Decoder:
             DatasetError: the bag has no definition of its type, or it is damaged.
         """
         try:
-            if message.type not in self._store.types:
+            if message.type not in self.store.types:
                 self._learn(self._topics[message.topic])
-            return self._store.deserialize_cdr(message.data, message.type)
+            return self.store.deserialize_cdr(message.data, message.type)
         except (TypesysError, KeyError) as error:
             raise _damaged(message, f"its type {message.type} is not defined ({error})") from None
         except (ValueError, IndexError, AssertionError, struct.error) as error:
@@ -59,7 +62,7 @@ class Decoder:
 
     def _learn(self, topic: Topic) -> None:
         types = get_types_from_msg(topic.schema_text, topic.type)
-        self._store.register({k: v for k, v in types.items() if k not in self._store.types})
+        self.store.register({k: v for k, v in types.items() if k not in self.store.types})
 
 
 def color_of(image: Any, where: str) -> np.ndarray:

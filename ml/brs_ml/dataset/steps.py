@@ -20,7 +20,6 @@ be: a picture that is missing hides no action from the windows before it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,8 +33,9 @@ from brs_ml.dataset.config import BuildConfig
 from brs_ml.dataset.errors import DatasetError
 from brs_ml.dataset.frames import CloudMaker, Frame, FrameQueue
 from brs_ml.dataset.images import pack_image
-from brs_ml.dataset.layout import RobotLayout
+from brs_ml.dataset.layout import POSITION_PARTS, RobotLayout
 from brs_ml.dataset.messages import Decoder, color_of, depth_of, stamp_ns
+from brs_ml.dataset.samples import SampleReader
 from brs_ml.dataset.streams import NOBODY, Stream, drivers_at
 from brs_ml.dataset.writer import PartWriter
 from brs_ml.episode.reader import BagMessage
@@ -78,8 +78,12 @@ class EpisodeSteps:
         self._reader, self._layout, self._config = reader, layout, config
         self._make_cloud, self._writer = make_cloud, writer
         self._decode = Decoder(reader.topics)
-        self._state, self._command = Stream(), Stream()
-        self._yaw = 0.0  # [rad], without jumps
+        fields = ("base_velocity", *POSITION_PARTS)
+        self._state = Stream(
+            SampleReader(self._decode, (*fields, "base_pose"), self._state_numbers),
+            angle=layout.size + 2,
+        )
+        self._command = Stream(SampleReader(self._decode, fields, layout.vector))
         self._cameras = config.align.cameras if config.images or config.clouds else ()
         self._queues = {camera: FrameQueue(config.clouds) for camera in self._cameras}
         self._topics = self._wanted()
@@ -135,7 +139,8 @@ class EpisodeSteps:
     def _take(self, message: BagMessage) -> None:
         kind, camera = self._topics[message.topic]
         if kind in ("state", "command"):
-            self._take_sample(message, kind)
+            stream = self._state if kind == "state" else self._command
+            stream.add(self._stamp(message), message)
         elif kind == "info":
             if self._queues[camera].info is None:
                 self._queues[camera].info = self._decode(message)
@@ -144,22 +149,9 @@ class EpisodeSteps:
             self._late += stamp <= self._newest_settled_ns
             (queue.colors if kind == "color" else queue.depths)[stamp] = message
 
-    def _take_sample(self, message: BagMessage, kind: str) -> None:
-        decoded = self._decode(message)
-        try:
-            value = self._layout.vector(decoded)
-        except ValueError as error:
-            raise DatasetError(
-                str(error), where=message.topic, remedy="name the robot that was recorded"
-            ) from None
-        stream = self._command
-        if kind == "state":
-            stream = self._state
-            x, y, yaw = decoded.base_pose
-            self._yaw += math.remainder(yaw - self._yaw, math.tau)
-            value = np.concatenate([value, [x, y, self._yaw]])
-        stream.stamps_ns.append(self._stamp(message))
-        stream.values.append(value)
+    def _state_numbers(self, decoded: Any) -> np.ndarray:
+        """Proprioception, and the base's pose behind it."""
+        return np.concatenate([self._layout.vector(decoded), decoded.base_pose])
 
     def _stamp(self, message: BagMessage) -> int:
         stamp = stamp_ns(message)

@@ -3,26 +3,61 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from brs_ml.dataset import align
 from brs_ml.dataset.errors import DatasetError
+from brs_ml.episode.reader import BagMessage
 
 # Who drove, as the column `driver` tells it by number; the last where the episode does not tell.
 DRIVERS = ("nobody", "teleop", "policy", "replay", "other", "unknown")
 NOBODY, OTHER, UNKNOWN = 0, 4, 5
 
 
-@dataclass
-class Stream:
-    """Decoded samples of one topic."""
+# Messages that wait to be read together.
+_BATCH = 256
 
-    stamps_ns: list[int] = field(default_factory=list)
-    values: list[np.ndarray] = field(default_factory=list)
+
+class Stream:
+    """Samples of one topic.
+
+    Args:
+        read: gives the numbers of messages, (n,) float64 each.
+        angle: which number is an angle [rad], whose jumps by a turn are taken out.
+
+    Attributes:
+        stamps_ns: of all samples so far.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[Sequence[BagMessage]], Sequence[np.ndarray]],
+        angle: int | None = None,
+    ) -> None:
+        self.stamps_ns: list[int] = []
+        self._read, self._angle = read, angle
+        self._values: list[np.ndarray] = []
+        self._waiting: list[BagMessage] = []
+
+    def add(self, stamp_ns: int, message: BagMessage) -> None:
+        """Take a sample; raises what reading raises, perhaps with a later one."""
+        self.stamps_ns.append(stamp_ns)
+        self._waiting.append(message)
+        if len(self._waiting) >= _BATCH:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        for value in self._read(self._waiting):
+            if self._angle is not None:
+                before = self._values[-1][self._angle] if self._values else 0.0
+                turned = math.remainder(value[self._angle] - before, math.tau)
+                value[self._angle] = before + turned
+            self._values.append(value)
+        self._waiting.clear()
 
     def arrays(self, width: int, where: str) -> tuple[np.ndarray, np.ndarray]:
         """(n,) stamps, strictly rising, and (n, width) values.
@@ -30,8 +65,9 @@ class Stream:
         Raises:
             DatasetError: the clock stepped back.
         """
+        self._catch_up()
         stamps = np.array(self.stamps_ns, dtype=np.int64)
-        values = np.array(self.values, dtype=np.float64).reshape(len(stamps), width)
+        values = np.array(self._values, dtype=np.float64).reshape(len(stamps), width)
         back = np.diff(stamps, prepend=stamps[:1])
         if (back < 0).any():
             i = int(np.argmin(back))
@@ -44,15 +80,20 @@ class Stream:
         return stamps[keep], values[keep]
 
     def between(self, time_ns: int, max_gap_ns: int) -> np.ndarray | None:
-        """(width,) interpolated at a time within what has come so far; None if not known."""
+        """(n,) interpolated at a time within what has come so far; None if not known."""
+        self._catch_up()
         after = bisect.bisect_right(self.stamps_ns, time_ns)
-        around = slice(max(0, after - 1), after + 1)
-        stamps = np.array(self.stamps_ns[around], dtype=np.int64)
-        if not len(stamps):
+        if not after:
             return None
-        values = np.array(self.values[around])
-        value, valid = align.interpolated(stamps, values, np.array([time_ns]), max_gap_ns)
-        return value[0] if valid[0] else None
+        since_ns, value = time_ns - self.stamps_ns[after - 1], self._values[after - 1]
+        if not since_ns:
+            return value
+        if after == len(self.stamps_ns):
+            return None
+        gap_ns = self.stamps_ns[after] - self.stamps_ns[after - 1]
+        if gap_ns > max_gap_ns:
+            return None
+        return value + since_ns / gap_ns * (self._values[after] - value)
 
 
 def drivers_at(spans: Sequence[Mapping[str, Any]], times_ns: np.ndarray) -> np.ndarray:

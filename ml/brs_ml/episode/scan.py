@@ -33,9 +33,10 @@ from mcap.records import (
     Statistics,
     SummaryOffset,
 )
-from mcap.stream_reader import CRCValidationError, get_chunk_data_stream
+from mcap.stream_reader import CRCValidationError
 from mcap.summary import Summary
 
+from brs_ml.episode.chunks import unpack
 from brs_ml.episode.errors import EpisodeError
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -171,8 +172,8 @@ def _add_chunk(
 
 def _unpack(chunk: Chunk) -> _ChunkContents:
     """Records of a chunk; raises one of DAMAGE where it is not sound."""
-    stream, size = get_chunk_data_stream(chunk, validate_crc=True)
-    data = stream.read(size)
+    data = unpack(chunk.compression, chunk.data, chunk.uncompressed_size, chunk.uncompressed_crc)
+    size = len(data)
     contents = _ChunkContents([], [], {})
     offset = 0
     while offset < size:
