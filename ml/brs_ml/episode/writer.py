@@ -278,7 +278,7 @@ class EpisodeWriter:
         return self.info
 
     def update(self, **changes: object) -> EpisodeInfo:
-        """Change episode.json of a closed episode (its status, its success)."""
+        """Change episode.json, but not while `close` does."""
         self.info = self.info.changed(**changes)
         try:
             write_info(self.folder, self.info)
