@@ -154,9 +154,12 @@ def _add_room(spec: mujoco.MjSpec) -> None:
             castshadow=False,
         )
     position, target = np.array([-1.15, -1.75, 1.85]), np.array([0.42, 0.5, 0.72])
-    world.add_camera(
-        name=THIRD_PERSON, pos=position, quat=_looking_at(position, target), fovy=48.0
-    )
+    world.add_camera(name=THIRD_PERSON, pos=position, quat=looking_at(position, target), fovy=48.0)
+
+
+def robot_root(model: mujoco.MjModel) -> str:
+    """Name of the robot's outermost body: the one that the base joints move."""
+    return str(model.body(model.jnt_bodyid[model.joint(BASE_JOINTS[0]).id]).name)
 
 
 def add_floor_shade(body: mujoco.MjsBody, half_size: tuple[float, float], height: float) -> None:
@@ -297,7 +300,7 @@ def _quaternion_from_rpy(rpy: np.ndarray) -> np.ndarray:
     return quaternion
 
 
-def _looking_at(position: np.ndarray, target: np.ndarray) -> np.ndarray:
+def looking_at(position: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Orientation wxyz of a MuJoCo camera at `position` that looks at `target`, z up."""
     backward = (position - target) / np.linalg.norm(position - target)
     right = np.cross([0.0, 0.0, 1.0], backward)

@@ -21,7 +21,11 @@ from brs_hardware.types import JointGroupState, WholeBodyState
 from brs_sim.chassis import Chassis
 from brs_sim.model import build_model
 from brs_sim.tasks import TaskStatus, make_task
+from brs_sim.tasks.config import TaskConfig
 from brs_sim.tasks.registry import Pose
+from brs_sim.violations import Violation, ViolationCounter
+
+LOOK_S = 0.01  # rules are looked at so often in simulated time
 
 
 @dataclass(frozen=True)
@@ -62,26 +66,35 @@ class World:
         embodiment: the robot.
         task_name: a registered task.
         seed: of its scene.
+        task_config: None takes config/tasks/<task_name>.yaml.
 
     Raises:
-        ConfigError: unknown task or malformed robot description.
+        ConfigError: unknown task, or malformed robot description or task file.
     """
 
-    def __init__(self, embodiment: Embodiment, task_name: str = "shelves", seed: int = 0) -> None:
+    def __init__(
+        self,
+        embodiment: Embodiment,
+        task_name: str = "shelves",
+        seed: int = 0,
+        task_config: TaskConfig | None = None,
+    ) -> None:
         self.embodiment = embodiment
-        self.task_name = task_name
+        self.task_name, self._task_config = task_name, task_config
         self._description = describe(embodiment)
         self._lock = threading.RLock()
         self.reset(seed)
 
     def reset(self, seed: int) -> None:
         """Builds the scene of `seed` anew; time starts at zero, commands are forgotten."""
-        task = make_task(self.task_name, self.embodiment, seed)
+        task = make_task(self.task_name, self.embodiment, seed, self._task_config)
         model = build_model(self.embodiment, task.furnish)
         with self._lock:
             self.seed, self.task, self._model = seed, task, model
             self._data = mujoco.MjData(model)
             self._left_over_s = 0.0
+            self._steps, self._steps_a_look = 0, round(LOOK_S / model.opt.timestep)
+            self._violations = ViolationCounter(model, task.config.violations)
             self._qpos: dict[str, np.ndarray] = {}
             self._qvel: dict[str, np.ndarray] = {}
             parts = {name: self.embodiment.group(name).joints for name in self.embodiment.GROUPS}
@@ -172,6 +185,10 @@ class World:
                 self._track()
                 self.chassis.track(self._model.opt.timestep)
                 mujoco.mj_step(self._model, self._data)
+                self._steps += 1
+                if self._steps % self._steps_a_look == 0:
+                    self.task.watch(self._model, self._data)
+                    self._violations.look(self._data)
             if self._data.warning[mujoco.mjtWarning.mjWARN_BADQACC].number:
                 raise BrsError("the simulated physics diverged", remedy="reset the task")
 
@@ -206,9 +223,12 @@ class World:
         )
 
     def objects(self) -> dict[str, Pose]:
-        """Position (3,) [m] and quaternion (4,) wxyz in the world of each movable object."""
+        """Position (3,) [m] and quaternion (4,) wxyz in the world of all that can be moved: the
+        free objects first, then the turning and sliding parts of things.
+        """
         with self._lock:
-            bodies = {name: self._data.body(name) for name in self.task.objects}
+            names = (*self.task.objects, *self.task.fixtures)
+            bodies = {name: self._data.body(name) for name in names}
             return {name: (body.xpos.copy(), body.xquat.copy()) for name, body in bodies.items()}
 
     def place_object(self, name: str, pose: Pose) -> None:
@@ -222,6 +242,32 @@ class World:
             joint.qpos[:3], joint.qpos[3:] = pose
             joint.qvel[:] = 0.0
             mujoco.mj_forward(self._model, self._data)
+
+    def turn_fixture(self, name: str, value: float) -> None:
+        """Turns a hinge to [rad] or slides a part to [m], at rest, within its travel; latches and
+        the like work as if it had been moved there.
+
+        Raises:
+            BrsError: unknown part.
+        """
+        if name not in self.task.fixtures:
+            raise BrsError(f"unknown part '{name}'", remedy=did_you_mean(name, self.task.fixtures))
+        with self._lock:
+            joint = self._data.joint(name)
+            joint.qpos[0] = np.clip(value, *self._model.joint(name).range)
+            joint.qvel[:] = 0.0
+            mujoco.mj_forward(self._model, self._data)
+            self.task.watch(self._model, self._data)
+
+    def fixtures(self) -> dict[str, float]:
+        """How far each turning or sliding part is from closed [rad] or [m]."""
+        with self._lock:
+            return {name: float(self._data.joint(name).qpos[0]) for name in self.task.fixtures}
+
+    def violations(self) -> tuple[Violation, ...]:
+        """Breaches of safety since the reset."""
+        with self._lock:
+            return tuple(self._violations.found)
 
     def task_status(self) -> TaskStatus:
         """Progress by the task's success rule."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
+from brs_sim.geometry import tool_pose
+
 
 def min_jerk(share: float) -> float:
     """Fraction of the way after a fraction of the time; both 0..1, smooth at the ends."""
@@ -29,15 +31,6 @@ def pose_between(start: np.ndarray, goal: np.ndarray, share: float) -> np.ndarra
     matrix = np.zeros(9)
     mujoco.mju_quat2Mat(matrix, part)
     pose[:3, :3] = start[:3, :3] @ matrix.reshape(3, 3)
-    return pose
-
-
-def tool_pose(position: np.ndarray, yaw: float, pitch: float) -> np.ndarray:
-    """Pose (4, 4) of a tool that points along `yaw`, `pitch` below the horizon [rad]."""
-    cz, sz, cy, sy = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
-    pose = np.eye(4)
-    pose[:3, :3] = [[cz * cy, -sz, cz * sy], [sz * cy, cz, sz * sy], [-sy, 0.0, cy]]
-    pose[:3, 3] = position
     return pose
 
 

@@ -15,9 +15,13 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from brs_hardware.embodiment import Embodiment
-from brs_sim.model import add_floor_shade
-from brs_sim.tasks.registry import Pose, Start, Task, register
+from brs_sim.geometry import shifted, tool_pose
+from brs_sim.model import add_floor_shade, robot_root
+from brs_sim.tasks import furniture as f
+from brs_sim.tasks.config import TaskConfig
+from brs_sim.tasks.registry import Deed, Grasp, Pose, Task, register
+from brs_sim.tasks.room import Room, hang_pictures
+from brs_sim.tasks.rules import is_held_or_free, roots_touching
 
 TABLE_CENTRE = np.array([0.98, 0.0])
 TABLE_SIZE = np.array([0.45, 1.0, 0.74])  # depth, width, height [m]
@@ -25,12 +29,10 @@ SHELF_CENTRE = np.array([0.0, 1.45])
 SHELF_SIZE = np.array([1.0, 0.32, 1.62])  # width (x), depth (y), height [m]
 BOARD_HEIGHTS = (0.10, 0.50, 0.90, 1.28)  # upper faces [m]
 _BOARD_THICKNESS = 0.024
+_LOW, _HIGH = np.array([-2.6, -2.6]), np.array([2.2, 1.64])
+_LIFTED_M = 0.03
 PLACE_BOARD = 2  # the board a person would use, at elbow height
-_COLOURS = np.array(
-    [[0.84, 0.26, 0.21], [0.17, 0.52, 0.79], [0.95, 0.70, 0.16], [0.25, 0.62, 0.36]]
-)
 _REST_SPEED = 0.02  # [m/s], below this a box is at rest
-_WOOD, _PALE_WOOD, _STEEL = [0.55, 0.40, 0.26, 1], [0.80, 0.68, 0.52, 1], [0.24, 0.25, 0.27, 1]
 
 
 @dataclass(frozen=True)
@@ -45,47 +47,63 @@ class Item:
     yaw: float  # [rad]
 
 
+@dataclass(frozen=True)
+class ShelvesConfig(TaskConfig):
+    """See TaskConfig; ranges are lowest, highest."""
+
+    box_size: np.ndarray  # (2, 3) depth, width, height [m]
+    box_mass: np.ndarray  # (2,) [kg]
+    box_offset: np.ndarray  # (2, 2) from its usual place on the table [m]
+    box_yaw: np.ndarray  # (2,) [rad]
+    box_colours: np.ndarray  # (n, 3), at least three
+
+
 @register
 class Shelves(Task):
-    """Put items onto shelves; see the module."""
+    """Put items onto shelves; see the module.
+
+    Each box counts while it is on the shelf; one that falls off again does not. The first
+    sub-task is to have lifted any of them.
+    """
 
     name = "shelves"
     instruction = "put the boxes from the table onto the shelf"
+    config_type = ShelvesConfig
+    config: ShelvesConfig
+    _lifted = False
 
-    def __init__(self, embodiment: Embodiment, seed: int) -> None:
-        random = np.random.default_rng([seed, 1])
-        colours = random.permutation(_COLOURS)
+    def draw(self, random: np.random.Generator) -> None:
+        """See Task."""
+        config = self.config
+        colours = random.permutation(config.box_colours)
         self.items = tuple(
             Item(
                 name=f"box_{place}",
-                size=random.uniform([0.048, 0.040, 0.13], [0.060, 0.048, 0.17]),
-                mass=float(random.uniform(0.15, 0.35)),
+                size=random.uniform(*config.box_size),
+                mass=float(random.uniform(*config.box_mass)),
                 colour=colours[i],
-                position=np.array([0.87, across]) + random.uniform([-0.03, -0.03], [0.03, 0.03]),
-                yaw=float(random.uniform(-0.12, 0.12)),
+                position=np.array([0.87, across]) + random.uniform(*config.box_offset),
+                yaw=float(random.uniform(*config.box_yaw)),
             )
             for i, (place, across) in enumerate([("left", 0.25), ("right", -0.25), ("middle", 0)])
         )
         self.objects = tuple(item.name for item in self.items)
-        self.subtasks = tuple(f"{item.name} on shelf" for item in self.items)
-        pose = embodiment.poses.get("ready", {})
-        joints = {
-            name: np.array(pose.get(name, np.zeros(len(embodiment.group(name).joints))))
-            for name in embodiment.GROUPS
-        }
-        self.start = Start(
-            base_pose=random.uniform([-0.05, -0.05, -0.06], [0.05, 0.05, 0.06]), joints=joints
-        )
+        self.subtasks = ("a box lifted", *(f"{name} on shelf" for name in self.objects))
 
     def furnish(self, spec: mujoco.MjSpec) -> None:
         """See Task."""
-        _add_table(spec)
+        view_from, view_at = np.array([-1.15, -1.75, 1.85]), np.array([0.42, 0.5, 0.72])
+        Room(_LOW, _HIGH, view_from, view_at, view_fov=48.0).build(spec, self.decoration)
+        f.add_table(spec, "table", TABLE_CENTRE, TABLE_SIZE)
         _add_shelf(spec)
+        self._add_books(spec)
+        places = [(np.array([_HIGH[0], 0.2, 1.6]), np.array([-1, 0, 0]))]
+        hang_pictures(spec, places, self.decoration)
         for item in self.items:
             body = spec.worldbody.add_body(
                 name=item.name, pos=[*item.position, self._height(item)]
             )
-            body.quat = _turned(item.yaw)
+            body.quat = f.turned(item.yaw)
             body.add_freejoint(name=item.name)
             body.add_geom(
                 name=item.name,
@@ -106,23 +124,42 @@ class Shelves(Task):
                 rgba=[0.96, 0.95, 0.92, 1.0],
             )
 
+    def watch(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        """See Task."""
+        self._lifted = self._lifted or any(
+            data.body(item.name).xpos[2] > self._height(item) + _LIFTED_M
+            and is_held_or_free(model, data, [item.name])
+            for item in self.items
+        )
+
     def done(self, model: mujoco.MjModel, data: mujoco.MjData) -> tuple[bool, ...]:
         """See Task: within the shelf, standing on a board, at rest, let go of."""
-        return tuple(self._is_put_away(item, model, data) for item in self.items)
+        away = [self._is_put_away(item, model, data) for item in self.items]
+        return (self._lifted or any(away), *away)
 
-    def solution(self) -> dict[str, Pose]:
+    def solution(self) -> tuple[Deed, ...]:
         """See Task: side by side on the board at elbow height."""
-        places = {"box_left": -0.25, "box_middle": 0.0, "box_right": 0.25}
-        height = BOARD_HEIGHTS[PLACE_BOARD]
-        return {
-            item.name: (
-                np.append(
-                    SHELF_CENTRE + np.array([places[item.name], 0.0]), height + item.size[2] / 2
-                ),
-                _turned(0.0),
+        across = {"box_left": -0.25, "box_middle": 0.0, "box_right": 0.25}
+        places: dict[str, Pose] = {}
+        for item in self.items:
+            spot = SHELF_CENTRE + np.array([across[item.name], 0.0])
+            height = BOARD_HEIGHTS[PLACE_BOARD] + item.size[2] / 2
+            places[item.name] = np.append(spot, height), f.turned(0.0)
+        return (Deed(places, hold_s=0.02), Deed(hold_s=0.3))
+
+    def grasps(self) -> tuple[Grasp, ...]:
+        """See Task."""
+        boxes = tuple(
+            Grasp(
+                item.name,
+                tool_pose(np.append(item.position, self._height(item)), item.yaw, 0.4),
+                np.array([item.position[0] - 0.7, item.position[1] - 0.2, 0.0]),
             )
             for item in self.items
-        }
+        )
+        spot = np.append(SHELF_CENTRE, BOARD_HEIGHTS[PLACE_BOARD] + 0.1)
+        stance = np.array([SHELF_CENTRE[0] + 0.2, SHELF_CENTRE[1] - 0.8, np.pi / 2])
+        return (*boxes, Grasp("board", tool_pose(spot, np.pi / 2, 0.4), stance))
 
     def _height(self, item: Item) -> float:
         return float(TABLE_SIZE[2] + item.size[2] / 2)
@@ -133,51 +170,20 @@ class Shelves(Task):
         at_rest = np.linalg.norm(data.joint(item.name).qvel[:3]) < _REST_SPEED
         if not (inside and at_rest and 0.0 < body.xpos[2] < SHELF_SIZE[2]):
             return False
-        touching = _touching(model, data, model.geom(item.name).id)
-        on_board = any(model.geom(geom).name.startswith("board") for geom in touching)
-        return on_board and all(
-            model.body(model.body_rootid[model.geom_bodyid[geom]]).name != "base_link"
-            for geom in touching
-        )
+        touching = roots_touching(model, data, item.name)
+        return "shelf" in touching and robot_root(model) not in touching
 
-
-def _touching(model: mujoco.MjModel, data: mujoco.MjData, geom: int) -> set[int]:
-    """Geoms in contact with `geom`."""
-    pairs = data.contact.geom
-    return {int(b if a == geom else a) for a, b in pairs if geom in (a, b)}
-
-
-def _turned(yaw: float) -> np.ndarray:
-    """Quaternion wxyz of a turn about z [rad]."""
-    return np.array([np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)])
-
-
-def _add_block(
-    body: mujoco.MjsBody, name: str, low: np.ndarray, high: np.ndarray, rgba: list[float]
-) -> None:
-    """A box between two corners [m]."""
-    body.add_geom(
-        name=name,
-        type=mujoco.mjtGeom.mjGEOM_BOX,
-        pos=(low + high) / 2,
-        size=(high - low) / 2,
-        rgba=rgba,
-        friction=[0.9, 0.01, 0.0005],
-    )
-
-
-def _add_table(spec: mujoco.MjSpec) -> None:
-    body = spec.worldbody.add_body(name="table", pos=[*TABLE_CENTRE, 0.0])
-    depth, width, height = TABLE_SIZE
-    half = np.array([depth, width, 0.0]) / 2
-    add_floor_shade(body, (depth * 0.62, width * 0.6), 0.0)
-    top = np.array([0.0, 0.0, height])
-    _add_block(body, "table_top", top - half - np.array([0, 0, 0.03]), half + top, _PALE_WOOD)
-    for i, (x, y) in enumerate([(-1, -1), (-1, 1), (1, -1), (1, 1)]):
-        corner = np.array([x, y, 0.0]) * (half - [0.04, 0.04, 0.0])
-        low = corner - np.array([0.02, 0.02, 0.0])
-        high = corner + np.array([0.02, 0.02, height - 0.03])
-        _add_block(body, f"table_leg{i}", low, high, _STEEL)
+    def _add_books(self, spec: mujoco.MjSpec) -> None:
+        """On the boards that nobody needs."""
+        random = np.random.default_rng(self.decoration.seed)
+        shelf = spec.body("shelf")
+        for i in range(self.decoration.distractors):
+            board = BOARD_HEIGHTS[(0, 1, 3)[i % 3]]
+            thick, deep, tall = random.uniform([0.03, 0.16, 0.16], [0.07, 0.22, 0.26])
+            x = -0.44 + 0.11 * (i // 3) + random.uniform(0.0, 0.02)
+            low = np.array([x, SHELF_SIZE[1] / 2 - deep, board])
+            colour = [*random.uniform(0.15, 0.85, 3), 1.0]
+            f.add_block(shelf, f"book{i}", low, shifted(low, thick, deep, tall), colour)
 
 
 def _add_shelf(spec: mujoco.MjSpec) -> None:
@@ -188,14 +194,14 @@ def _add_shelf(spec: mujoco.MjSpec) -> None:
     add_floor_shade(body, (width * 0.65, depth * 0.95), 0.0)
     for i, board in enumerate(BOARD_HEIGHTS):
         low = np.array([-half[0], -half[1], board - _BOARD_THICKNESS])
-        _add_block(body, f"board{i}", low, np.array([half[0], half[1], board]), _PALE_WOOD)
+        f.add_block(body, f"board{i}", low, np.array([half[0], half[1], board]), f.PALE_WOOD)
     top = np.array([0.0, 0.0, height])
-    _add_block(body, "shelf_top", top - half - np.array([0, 0, 0.02]), half + top, _WOOD)
+    f.add_block(body, "shelf_top", top - half - np.array([0, 0, 0.02]), half + top, f.WOOD)
     for name, x in (("left", -half[0] - wall), ("right", half[0])):
         low, high = np.array([x, -half[1], 0.0]), np.array([x + wall, half[1], height])
-        _add_block(body, f"shelf_{name}", low, high, _WOOD)
+        f.add_block(body, f"shelf_{name}", low, high, f.WOOD)
     back_low, back_high = (
         np.array([-half[0], half[1], 0.0]),
         np.array([half[0], half[1] + wall, height]),
     )
-    _add_block(body, "shelf_back", back_low, back_high, [0.66, 0.53, 0.38, 1])
+    f.add_block(body, "shelf_back", back_low, back_high, [0.66, 0.53, 0.38, 1])
