@@ -25,6 +25,7 @@ from rich.table import Table
 
 from brs_cli.environment import ROOT
 from brs_hardware.errors import BrsError
+from brs_launch.shared_memory import left_behind
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 LEAST_DISK_GB = 5.0
@@ -154,6 +155,10 @@ def check_dds() -> list[Finding]:
             else "set FASTDDS_DEFAULT_PROFILES_FILE to one of config/dds; free /dev/shm",
         )
     )
+    dead_mb = sum(group.size for group in left_behind()) / 1e6
+    if dead_mb > 1.0:
+        what = f"{dead_mb:.0f} MB left by killed processes"
+        findings.append(Finding("/dev/shm", WARN, what, "the next launch of `brs` removes it"))
     free_mb = shutil.disk_usage("/dev/shm").free / 1e6
     if free_mb < 512:
         findings.append(

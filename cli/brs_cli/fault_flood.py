@@ -20,6 +20,7 @@ from brs_hardware.embodiment import load_embodiment
 from brs_hardware.types import WholeBodyCommand as Command
 from brs_nodes import conversions
 from brs_nodes.common import COMMAND, now_s
+from brs_nodes.transport import talk_by_datagrams
 
 BURST_S = 0.01
 
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--not-a-number", action="store_true", help="all numbers are NaN")
     options = parser.parse_args()
     parent = os.getppid()
+    talk_by_datagrams(os.environ)
     rclpy.init()
     node = Node("flood")
     publisher = node.create_publisher(WholeBodyCommand, "teleop/command", COMMAND)

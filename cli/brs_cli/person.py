@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from typing import Any
@@ -13,6 +14,7 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from brs_hardware.errors import BrsError
+from brs_nodes.transport import talk_by_datagrams
 
 SERVICES: dict[str, tuple[type, str, Any, str]] = {
     "arm": (Arm, "robot/arm", Arm.Request(arm=True), "let the robot follow its source"),
@@ -38,6 +40,7 @@ def main() -> None:
     parser.add_argument("--namespace", default="", help="of the robot's nodes")
     parser.add_argument("--timeout", type=float, default=5.0, help="patience [s]")
     options = parser.parse_args()
+    talk_by_datagrams(os.environ)  # an e-stop must not depend on what else has died
     rclpy.init()
     try:
         node = Node(f"person_{name}", namespace=options.namespace)

@@ -21,6 +21,7 @@ from visualization_msgs.msg import MarkerArray
 from brs_hardware.errors import BrsError
 from brs_launch.runner import Launch
 from brs_nodes.common import LATCHED, make_executor
+from brs_nodes.transport import datagrams
 
 STATES = {
     "robot/safety": SafetyState,
@@ -62,8 +63,9 @@ class Session:
 
     def __enter__(self) -> Session:
         self._context = Context()
-        rclpy.init(context=self._context)
-        self.node = Node("person", context=self._context)
+        with datagrams():
+            rclpy.init(context=self._context)
+            self.node = Node("person", context=self._context)
         self._executor = make_executor(self._context)
         self._executor.add_node(self.node)
         for topic, kind in STATES.items():

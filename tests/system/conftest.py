@@ -43,7 +43,10 @@ def _loaded(library: Path) -> bool:
 
 enter_workspace()
 
-from harness import Harness  # noqa: E402  (needs the workspace)
+import rclpy  # noqa: E402  (needs the workspace)
+from harness import Harness  # noqa: E402
+
+from brs_launch.shared_memory import tidy  # noqa: E402
 
 # What judges safety is not tried again: a rare unsafe command is an unsafe command.
 NO_SECOND_TRY = ("test_faults", "test_soak")
@@ -57,8 +60,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def profile() -> None:
+    """Fast DDS reads its profile once a process: here the one that pictures need."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        context = rclpy.Context()
+        rclpy.init(context=context, args=[])
+        rclpy.create_node("profile", context=context).destroy_node()
+        rclpy.shutdown(context=context)
+
+
 @pytest.fixture
 def ros(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Harness]:
     """A node, started executables and patient waiting, in a DDS domain of this test alone."""
+    tidy()  # what an earlier test's killed nodes left in this domain
     with Harness(tmp_path, monkeypatch) as harness:
         yield harness

@@ -17,6 +17,7 @@ from brs_launch.context import Context
 from brs_launch.errors import LaunchError
 from brs_launch.events import EventHandler, ProcessExited, ProcessStarted, Shutdown, react
 from brs_launch.loading import carry_out
+from brs_launch.shared_memory import tidy
 from brs_launch.spec import ProcessSpec
 
 
@@ -95,6 +96,7 @@ class Session:
             self._stopping.set()
         with tempfile.TemporaryDirectory(prefix="brs_launch_") as folder:
             self._folder = Path(folder)
+            self._tidy()
             self._start_waiting()
             while self._tasks or not self._stop_asked:
                 if self._tasks:
@@ -104,6 +106,10 @@ class Session:
         return self.status
 
     # How it is done.
+
+    def _tidy(self, *, ports: bool = True) -> None:
+        if freed := tidy(ports=ports):
+            self.log(f"freed {freed / 1e6:.0f} MB of /dev/shm that killed processes had left")
 
     def _store(self, text: str) -> Path:
         path = self._folder / f"parameters_{next(self._files)}.yaml"
@@ -186,6 +192,7 @@ class Session:
             retries_left = not 0 <= spec.respawn_max_retries < attempt
             if not spec.respawn or not retries_left or self._stop_asked:
                 return
+            self._tidy(ports=False)
             self.log(f"{name} starts again in {spec.respawn_delay_s:g} s")
             if await self._stopped_within(spec.respawn_delay_s):
                 return

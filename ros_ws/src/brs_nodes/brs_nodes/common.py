@@ -24,6 +24,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from brs_hardware.config import did_you_mean
 from brs_hardware.errors import BrsError, ConfigError
+from brs_nodes.transport import talk_by_datagrams
 
 P = TypeVar("P")
 M = TypeVar("M")
@@ -241,10 +242,13 @@ def run(make_node: Callable[[], Node], priority: Priority = Priority.NORMAL) -> 
 
     Args:
         make_node: makes the node once ROS is up.
-        priority: of the whole process, as far as the system allows it (see `brs doctor`).
+        priority: of the whole process, as far as the system allows it (see `brs doctor`). On the
+            path of a command, messages go by UDP alone.
     """
     if priority is not Priority.NORMAL:
         set_priority(priority)
+    if priority is Priority.CONTROL:
+        talk_by_datagrams(os.environ)
     # Our own handlers: those of rclpy would invalidate the context before close() has sent a
     # last stop. They only set a flag: an exception raised inside an executor written in C++ is a
     # crash. SIGTERM closes like Ctrl-C, so that motors are released and files finished.
