@@ -11,6 +11,7 @@ from brs_hardware.config import did_you_mean
 COMMANDS = {
     "build": ("brs_cli.dataset_build", "make a data set of recorded episodes"),
     "info": ("brs_cli.dataset_info", "tell what a data set holds, and whether it is whole"),
+    "check": ("brs_cli.dataset_check", "tell whether episodes are fit to learn from"),
     "convert": ("brs_cli.dataset_convert", "to and from LeRobot, BRS HDF5 and the hub"),
     "view": ("brs_cli.dataset_view", "look at episodes in a page; label, cut and delete them"),
 }
