@@ -17,14 +17,14 @@ from typing import Any
 
 from brs_ml.episode.errors import EpisodeError
 from brs_ml.episode.folder import TRASH, WORKING, confined, discard, lock, save
-from brs_ml.episode.metadata import EpisodeInfo, Topic, check_mark, read_metadata, update_info
+from brs_ml.episode.latched import latched_before
+from brs_ml.episode.metadata import EpisodeInfo, check_mark, read_metadata, update_info
 from brs_ml.episode.reader import BagMessage, EpisodeReader
 from brs_ml.episode.writer import EpisodeWriter
 
 TRIMMED = "-trimmed"
 # Copies in the making; no recorder takes them for an episode that a crash tore.
 UNFINISHED = ".trimming"
-STATIC = "/tf_static"
 LONGEST_TEXT = 10_000
 
 
@@ -272,7 +272,7 @@ def _write_part(reader: EpisodeReader, folder: Path, start_ns: int, end_ns: int)
         distro=str(whole.get("ros_distro") or ""),
     )
     try:
-        for message in _carried(reader, start_ns):
+        for message in latched_before(reader, start_ns):
             _copy(writer, message, start_ns)
         carried = writer.messages
         for message in reader.messages(None, start_ns, end_ns):
@@ -292,26 +292,6 @@ def _copy(writer: EpisodeWriter, message: BagMessage, log_time_ns: int) -> None:
     writer.write(
         message.topic, log_time_ns, message.publish_time_ns, message.data, message.sequence
     )
-
-
-def _carried(reader: EpisodeReader, start_ns: int) -> list[BagMessage]:
-    """What a listener who comes at a time would have been told at once, in order.
-
-    A bag does not tell publishers apart. Of static transforms, which have several, each distinct
-    message is taken; of other latched topics the newest.
-    """
-    latched = {name for name, topic in reader.topics.items() if _is_latched(topic)}
-    kept: dict[tuple[str, bytes], BagMessage] = {}
-    for message in reader.messages(latched, None, start_ns) if latched else ():
-        key = (message.topic, message.data if message.topic.endswith(STATIC) else b"")
-        kept.pop(key, None)  # its place is that of the newest
-        kept[key] = message
-    return list(kept.values())
-
-
-def _is_latched(topic: Topic) -> bool:
-    told = bool(topic.qos) and all(qos.durability == "transient_local" for qos in topic.qos)
-    return told or topic.name.endswith(STATIC)
 
 
 def _cut_info(info: EpisodeInfo, start_ns: int, end_ns: int) -> EpisodeInfo:

@@ -46,6 +46,10 @@ class Pace:
         """Clock time at which a bag time is due [ns]."""
         return self.start_ns + round((bag_time_ns - self.origin_ns) / self.rate)
 
+    def bag_time_ns(self, now_ns: int) -> int:
+        """Bag time that is reached at a clock time [ns]."""
+        return self.origin_ns + round((now_ns - self.start_ns) * self.rate)
+
 
 def check_start(
     joints: Sequence[str], commanded: np.ndarray, measured: np.ndarray, tolerance_rad: float

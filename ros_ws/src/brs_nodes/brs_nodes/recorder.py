@@ -42,6 +42,7 @@ from brs_ml.episode import (
 from brs_nodes.common import LATCHED, SENSOR, Diagnostics, Priority, declare, parameter, run
 from brs_nodes.conversions import joycon_from_message
 from brs_nodes.recorder_taps import Taps
+from brs_nodes.robot_topics import command_topics, sensor_topics
 
 # Topics of the stack; those of the robot come from its description.
 TOPICS = (
@@ -51,7 +52,6 @@ TOPICS = (
     *("sim/task", "sim/objects", "/tf", "/tf_static", "robot_description"),
 )
 CLOUD_TOPICS = ("perception/cloud", "perception/state")
-CAMERA_STREAMS = ("color/image_raw", "depth/image_raw", "camera_info")
 TAKE_HZ = 50.0
 # Of one topic at a time: a topic that comes faster than 3 kHz loses messages, the others do not.
 TAKE_AT_MOST = 60
@@ -93,7 +93,7 @@ class RecorderNode(Node):
             else:
                 self.get_logger().warning(f"recovered {result.messages} messages in {path}")
         wanted = [name for name in self.parameters.topics if name]
-        wanted = wanted or [*TOPICS, *robot_topics(self._robot)]
+        wanted = wanted or [*TOPICS, *command_topics(self._robot), *sensor_topics(self._robot)]
         wanted += CLOUD_TOPICS if self.parameters.clouds else ()
         self._taps = Taps(
             self,
@@ -329,17 +329,6 @@ def versions(robot: Embodiment) -> dict[str, str]:
         "rmw": get_rmw_implementation_identifier(),
         "robot": f"sha256:{description}",
     }
-
-
-def robot_topics(robot: Embodiment) -> list[str]:
-    """Feedback, command and camera topics of a robot."""
-    parts: list[Any] = [robot.base, *map(robot.group, robot.GROUPS)]
-    parts += map(robot.gripper, robot.GRIPPERS)
-    topics = [topic for part in parts for topic in (part.feedback_topic, part.command_topic)]
-    topics += [robot.base.odometry_topic, robot.base.brake_topic]
-    topics += robot.vendor.status_topics.values()
-    topics += [robot.vendor.battery.topic] if robot.vendor.battery else []
-    return topics + [f"camera/{name}/{s}" for name in robot.cameras for s in CAMERA_STREAMS]
 
 
 def main() -> None:

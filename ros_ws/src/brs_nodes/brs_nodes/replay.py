@@ -1,18 +1,19 @@
-"""Node `replay`: plays an episode's commands into the robot node, its sensors anywhere.
+"""Node `replay`: plays an episode's commands into the robot node, its sensors into any other.
 
-Waits until the robot is armed with source `replay` (arms it itself if asked to), refuses a start
-far from where the bag begins, then plays on an absolute schedule of the ROS clock.
+Commands: waits until the robot is armed with source `replay` (arms it itself if asked to), refuses
+a start far from where the bag begins, then plays on an absolute schedule of the ROS clock.
+
+Sensors: their stamps are moved to now, so that live nodes take them; or they are kept, and the
+bag's time is told on /clock for nodes with `use_sim_time`.
 """
 
 from __future__ import annotations
 
 import heapq
-import importlib
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,12 +21,14 @@ import numpy as np
 import rclpy
 from brs_interfaces.msg import SafetyState, WholeBodyCommand, WholeBodyState
 from brs_interfaces.srv import Arm, SelectSource
-from rclpy.clock import Clock, ClockType
+from rclpy.clock import Clock as NodeClock
+from rclpy.clock import ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
+from rclpy.time import Time
+from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Bool
 
 from brs_hardware.embodiment import load_embodiment
@@ -34,34 +37,20 @@ from brs_ml.episode import (
     EpisodeError,
     EpisodeReader,
     Pace,
-    Topic,
     check_start,
     command_times_ns,
     parse_remaps,
 )
-from brs_nodes.common import COMMAND_DEADLINE, LATCHED, SENSOR, declare, make_executor, parameter
+from brs_nodes.common import COMMAND_DEADLINE, LATCHED, SENSOR, declare, make_executor
+from brs_nodes.replay_parameters import Parameters, check
+from brs_nodes.replay_sensors import Publish, SensorPlayer, recorded_sensors
 
 COMMAND_TYPE = "brs_interfaces/msg/WholeBodyCommand"
 GROUPS = ("torso", "left_arm", "right_arm")
+CLOCK_HZ = 100.0  # of /clock between messages
+LOOP_GAP_NS = 100_000_000  # of the bag's time, between its end and its beginning
 DISCOVERY_S = 3.0  # for somebody to subscribe to what is played
 PATIENCE_S = 30.0  # for the robot to answer where arming is ours
-
-
-@dataclass(frozen=True)
-class Parameters:
-    bag: str = parameter("", "folder of the episode")
-    robot: str = parameter("r1", "robot description in config/robots, names the joints")
-    rate: float = parameter(1.0, "speed; 2 is twice as fast", 0.01, 100.0)
-    start_s: float = parameter(0.0, "leave out so much of the beginning", 0.0, 1e6)
-    topics: str = parameter("", "sensor topics to play, too: from or from:=to, comma-separated")
-    commands: bool = parameter(True, "play the commands")
-    arm: bool = parameter(False, "arm the robot; otherwise wait for a person to do it")
-    start_tolerance_rad: float = parameter(0.5, "farthest joint at the start", 0.0, 10.0)
-    command_topic_in: str = parameter(
-        "", "commands in the bag; empty: robot/command, what was really sent, or teleop/command"
-    )
-    command_topic_out: str = parameter("replay/command", "where they are played to")
-    exit_when_done: bool = parameter(True, "end the process after the last message")
 
 
 class Due(NamedTuple):
@@ -69,7 +58,7 @@ class Due(NamedTuple):
 
     bag_time_ns: int
     order: int
-    publish: Callable[[], None]
+    publish: Publish
 
 
 class ReplayNode(Node):
@@ -80,6 +69,8 @@ class ReplayNode(Node):
         self.parameters = declare(self, Parameters)
         if not self.parameters.bag:
             raise ConfigError("no bag given", where="parameter bag", remedy="bag:=FOLDER")
+        check(self.parameters, bool(self.get_parameter("use_sim_time").value))
+        self._robot = load_embodiment(self.parameters.robot)
         self._state: WholeBodyState | None = None
         self._safety: SafetyState | None = None
         self._asked: Any = None  # future of the service call that is under way
@@ -88,6 +79,8 @@ class ReplayNode(Node):
         self._played = 0
         self._pace: Pace | None = None
         self._next: Due | None = None
+        self._looped_ns = 0  # by which the bag's time was set forward, for it to rise in loops
+        self._clock_ns = 0  # told on /clock last
         self._armed_by_us = False
         self._outputs: list[Any] = []
         self.status: int | None = None  # of the process, once it shall end
@@ -97,15 +90,23 @@ class ReplayNode(Node):
             self._open()
         except EpisodeError as error:
             raise _mendable(error) from None
+        if self._commands:
+            self._meet_robot()
+        # Waiting goes by a steady clock: simulated time may stand until somebody moves.
+        steady = NodeClock(clock_type=ClockType.STEADY_TIME)
+        self._waiting = self.create_timer(0.05, self._prepare, clock=steady)
+        if self.parameters.clock:
+            self._clock_publisher = self.create_publisher(Clock, "/clock", 10)
+            # A timer hands its times to whoever takes an argument.
+            self.create_timer(1.0 / CLOCK_HZ, lambda: self._tell_time(), clock=steady)
+
+    def _meet_robot(self) -> None:
         self.create_subscription(SafetyState, "robot/safety", self._on_safety, LATCHED)
         self._state_subscription = self.create_subscription(
             WholeBodyState, "robot/state", self._on_state, SENSOR
         )
         self._select: Any = self.create_client(SelectSource, "robot/select_source")
         self._arm: Any = self.create_client(Arm, "robot/arm")
-        # Waiting goes by a steady clock: simulated time may stand until somebody moves.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._waiting = self.create_timer(0.05, self._prepare, clock=steady)
 
     # -- the bag ---------------------------------------------------------------------------
 
@@ -115,16 +116,16 @@ class ReplayNode(Node):
         if self.reader.torn:
             whole = sum(self.reader.counts.values())
             self.get_logger().warning(f"the bag is torn; playing the {whole} messages it holds")
-        first_ns = self.reader.span_ns[0] + round(parameters.start_s * 1e9)
-        self._commands = self._read_commands(first_ns) if parameters.commands else []
-        sensors = {
-            self.reader.topic_named(source).name: (self.reader.topic_named(source), target)
-            for source, target in parse_remaps(parameters.topics).items()
-        }
-        publishers = {name: self._sensor_publisher(*pair) for name, pair in sensors.items()}
-        self._items: Iterator[Due] = heapq.merge(
-            self._due_commands(), self._due_sensors(publishers, first_ns) if publishers else ()
-        )
+        self._first_ns = self.reader.span_ns[0] + round(parameters.start_s * 1e9)
+        self._commands = self._read_commands(self._first_ns) if parameters.commands else []
+        sensors = recorded_sensors(self.reader, self._robot) if parameters.sensors else []
+        targets = {name: name for name in sensors} | parse_remaps(parameters.topics)
+        self._sensors = SensorPlayer(self, self.reader, targets)
+        self._outputs += self._sensors.publishers.values()
+        self._items = self._due()
+
+    def _due(self) -> Iterator[Due]:
+        return heapq.merge(self._due_commands(), self._due_sensors())
 
     def _read_commands(self, first_ns: int) -> list[tuple[int, WholeBodyCommand]]:
         topic = self.reader.topic_named(self.parameters.command_topic_in or self._command_topic())
@@ -164,31 +165,10 @@ class ReplayNode(Node):
         for order, (time_ns, command) in enumerate(self._commands):
             yield Due(time_ns, order, partial(self._send, command))
 
-    def _due_sensors(self, publishers: dict[str, Any], first_ns: int) -> Iterator[Due]:
-        for order, entry in enumerate(self.reader.messages(publishers.keys(), first_ns)):
-            publisher, data = publishers[entry.topic], entry.data
+    def _due_sensors(self) -> Iterator[Due]:
+        for order, (time_ns, publish) in enumerate(self._sensors.messages(self._first_ns)):
             # Negative: at equal times a policy shall see before it hears.
-            yield Due(
-                entry.log_time_ns,
-                order - (1 << 40),
-                partial(publisher.publish, data),
-            )
-
-    def _sensor_publisher(self, topic: Topic, target: str) -> Any:
-        package, kind, name = topic.type.split("/")
-        try:
-            message_class = getattr(importlib.import_module(f"{package}.{kind}"), name)
-        except (ImportError, AttributeError):
-            raise EpisodeError(
-                f"{topic.type} is not installed here", where=topic.name, remedy="leave it out"
-            ) from None
-        profile = QoSProfile(depth=10)
-        if topic.qos and all(qos.reliability == "best_effort" for qos in topic.qos):
-            profile.reliability = ReliabilityPolicy.BEST_EFFORT
-        if topic.qos and all(qos.durability == "transient_local" for qos in topic.qos):
-            profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
-        self._outputs.append(self.create_publisher(message_class, target, profile))
-        return self._outputs[-1]
+            yield Due(time_ns, order - (1 << 40), publish)
 
     # -- getting ready ---------------------------------------------------------------------
 
@@ -256,8 +236,7 @@ class ReplayNode(Node):
             raise BrsError(f"waited {PATIENCE_S:g} s for {what}", remedy="look at the robot node")
 
     def _check_start(self) -> None:
-        embodiment = load_embodiment(self.parameters.robot)
-        joints = [joint for group in GROUPS for joint in embodiment.group(group).joints]
+        joints = [joint for group in GROUPS for joint in self._robot.group(group).joints]
         first = self._commands[0][1]
         check_start(
             joints,
@@ -287,8 +266,9 @@ class ReplayNode(Node):
 
     def _begin(self) -> None:
         self._waiting.cancel()
-        # 200 states a second would wake this process for nothing.
-        self.destroy_subscription(self._state_subscription)
+        if self._commands:
+            # 200 states a second would wake this process for nothing.
+            self.destroy_subscription(self._state_subscription)
         now_ns = self.get_clock().now().nanoseconds
         self._next = next(self._items, None)
         if self._next is None:
@@ -308,20 +288,46 @@ class ReplayNode(Node):
                 self._timer.timer_period_ns = wait_ns
                 self._timer.reset()
                 return
-            self._next.publish()
-            self._played += 1
+            self._publish(self._next)
+            played_ns = self._next.bag_time_ns
             try:
                 self._next = next(self._items, None)
+                if self._next is None and self.parameters.loop:
+                    self._begin_again(played_ns)
             except EpisodeError as error:
                 self._fail(error)
                 return
         self._timer.cancel()
         self._finish()
 
+    def _publish(self, due: Due) -> None:
+        assert self._pace is not None
+        if self.parameters.clock:
+            self._tell_time(due.bag_time_ns)
+        kept = self.parameters.clock or self.parameters.stamps == "recorded"
+        later_ns = self._pace.due_ns(due.bag_time_ns) - due.bag_time_ns
+        due.publish(self._looped_ns if kept else later_ns)
+        self._played += 1
+
+    def _begin_again(self, played_ns: int) -> None:
+        """The bag from its first message on, a moment after its last."""
+        assert self._pace is not None
+        first_ns, ended_ns = self._pace.origin_ns, played_ns + LOOP_GAP_NS
+        self._looped_ns += ended_ns - first_ns
+        self._pace = Pace(first_ns, self._pace.due_ns(ended_ns), self.parameters.rate)
+        self._items = self._due()
+        self._next = next(self._items, None)
+
+    def _tell_time(self, reached_ns: int = 0) -> None:
+        """Publish the bag's time, which never steps back and is at least what was reached."""
+        bag_ns = self._pace.bag_time_ns(self._now_ns()) if self._pace else self._first_ns
+        self._clock_ns = max(self._clock_ns, max(bag_ns, reached_ns) + self._looped_ns)
+        self._clock_publisher.publish(Clock(clock=Time(nanoseconds=self._clock_ns).to_msg()))
+
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
-    def _send(self, command: WholeBodyCommand) -> None:
+    def _send(self, command: WholeBodyCommand, _: int) -> None:
         command.header.stamp = self.get_clock().now().to_msg()
         command.source = "replay"
         self._command_publisher.publish(command)
