@@ -293,6 +293,6 @@ def _pictures(
         rgb = demo.array(group, place, int(step)).astype(np.uint8)
         check_picture(rgb, feature.shape, str(demo.path))
         data = kept[begins[step] : ends[step]]
-        if not data or not np.array_equal(unpack_image(data), rgb):
+        if not data or not np.array_equal(unpack_image(data, feature.shape), rgb):
             data = pack_image(rgb, jpeg_quality)
         yield key, int(step), data

@@ -129,7 +129,7 @@ class _Demo:
             f"{PICTURES}/{camera}/img", (len(packed), *shape), "|u1"
         )
         for step, data in enumerate(packed):
-            pictures[step] = unpack_image(data) if data else 0
+            pictures[step] = unpack_image(data, shape) if data else 0
         ours = self._group.require_group(f"{OURS}/packed")
         ours[key] = np.frombuffer(b"".join(packed), np.uint8)
         ours[f"{key}.length"] = np.array([len(data) for data in packed], "<u8")

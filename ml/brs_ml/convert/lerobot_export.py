@@ -201,7 +201,7 @@ class _Export:
         counts, shape = PictureCounts(), self._dataset.index.features[key].shape
         place = video.begin_episode() if video is not None else {}
         for data in packed_of(self._dataset, key, entry):
-            rgb = unpack_image(data) if data else np.zeros(shape, np.uint8)
+            rgb = unpack_image(data, shape) if data else np.zeros(shape, np.uint8)
             counts.add(rgb)
             if video is not None:
                 video.add(rgb)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from brs_ml.dataset.splits import split_of
 from brs_ml.dataset.streams import UNKNOWN
 from brs_ml.dataset.writer import EpisodePart, PartWriter, join_parts
 
+_PNG = b"\x89PNG\r\n\x1a\n"
 _SETTLED_LATER = ("name", "first", "steps", "split")
 # Columns that any data set of ours has beside proprioception and action.
 STEP_FEATURES = {
@@ -118,14 +120,27 @@ def step_columns(steps: int, rate_hz: float) -> dict[str, np.ndarray]:
 
 
 def packed_picture(data: bytes, shape: tuple[int, ...], quality: int, where: str) -> bytes:
-    """A picture's file as a JPEG of ours: JPEG stays as it is, byte by byte.
+    """A JPEG or PNG file as a JPEG of ours: JPEG stays as it is, byte by byte.
 
     Raises:
-        DatasetError: it is no picture, or of another size than told.
+        DatasetError: it is neither, or of another size than told.
     """
-    rgb = unpack_image(data)
-    check_picture(rgb, shape, where)
-    return data if data.startswith(b"\xff\xd8\xff") else pack_image(rgb, quality)
+    jpeg = data.startswith(b"\xff\xd8")
+    # Told by the head, before anything is unpacked: a few bytes can claim any size.
+    if not jpeg and (data[:8] != _PNG or _png_size(data) != shape[:2]):
+        raise DatasetError(
+            f"a picture is no JPEG or PNG of {shape[1]} x {shape[0]}",
+            where=where,
+            remedy="leave the episode out",
+        )
+    rgb = unpack_image(data, shape if jpeg else None)
+    return data if jpeg else pack_image(rgb, quality)
+
+
+def _png_size(data: bytes) -> tuple[int, int]:
+    """Height and width of a PNG picture by its head; zeros if it is cut off."""
+    width, height = struct.unpack_from(">II", data.ljust(24, b"\0"), 16)
+    return height, width
 
 
 def check_picture(rgb: np.ndarray, shape: tuple[int, ...], where: str) -> None:

@@ -124,9 +124,9 @@ def read_frames(path: Path, start_s: float, count: int, rate_hz: float) -> Itera
     """`count` frames of a video from a time on, (h, w, 3) uint8 each.
 
     Raises:
-        DatasetError: it is no video, or has no frame within half a step of each time.
+        DatasetError: it is no video, or a frame is not where it should be by a tenth of a step.
     """
-    half_s, found = 0.5 / rate_hz, 0
+    half_s, tolerance_s, found = 0.5 / rate_hz, 0.1 / rate_hz, 0
     try:
         with av().open(str(path)) as container:
             stream = container.streams.video[0]
@@ -134,9 +134,9 @@ def read_frames(path: Path, start_s: float, count: int, rate_hz: float) -> Itera
             container.seek(int(max(start_s - half_s, 0.0) / stream.time_base), stream=stream)
             for frame in container.decode(stream):
                 late_s = frame.time - (start_s + found / rate_hz)
-                if late_s < -half_s:
+                if not found and late_s < -half_s:
                     continue
-                if late_s > half_s:
+                if abs(late_s) > tolerance_s:
                     break
                 yield frame.to_ndarray(format="rgb24")
                 found += 1

@@ -12,13 +12,19 @@ from brs_ml.convert import LINKS, BrsRobot
 from brs_ml.dataset import Dataset, build, find_episodes
 
 
+def _gap(kind: str, seconds: float) -> bool:
+    gaps = {"head": (0.5, 0.9), "state": (0.95, 1.15), "command": (0.25, 0.45)}
+    first, last = gaps.get(kind, (0.0, 0.0))
+    return first < seconds < last
+
+
 def sample_set(root: Path) -> Dataset:
     """Three episodes, in two splits: pictures and state missing, several drivers, two tasks."""
     recipes = {
         "one": Recipe(seconds=1.5),
         "two": Recipe(
             seconds=1.5,
-            gap=lambda kind, t: (kind == "head" and 0.5 < t < 0.9) or (kind == "state" and t > 1.2),
+            gap=_gap,
         ),
         "three": Recipe(seconds=1.2, drivers=(("teleop", 0.0, 0.6), ("policy", 0.8, 2.0))),
     }
