@@ -7,6 +7,7 @@ use; pictures and clouds are not unpacked, only their times are kept (see `pictu
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -57,6 +58,7 @@ class Panel:
 
     title: str
     names: tuple[str, ...]
+    labels: tuple[str, ...]  # the same, short
     measured: Samples = field(default_factory=Samples)
     commanded: Samples = field(default_factory=Samples)
 
@@ -128,10 +130,13 @@ class _Walk:
         self._safety: dict[str, str] = {}
         self._done: set[str] = set()
         panels = {
-            name: Panel(f"{_title(name)} [rad]", robot.group(name).joints) for name in robot.GROUPS
+            name: Panel(f"{_title(name)} [rad]", joints, _counted(joints))
+            for name in robot.GROUPS
+            for joints in (robot.group(name).joints,)
         }
-        panels["grippers"] = Panel("Grippers [0 open, 1 closed]", robot.GRIPPERS)
-        panels["base"] = Panel("Base velocity", BASE_NAMES)
+        sides = tuple(name.removesuffix("_gripper") for name in robot.GRIPPERS)
+        panels["grippers"] = Panel("Grippers [0 open, 1 closed]", robot.GRIPPERS, sides)
+        panels["base"] = Panel("Base velocity", BASE_NAMES, BASE_NAMES)
         self.contents = Contents(self._start_ns, (end_ns - self._start_ns) * 1e-9, panels)
         if bag.torn:
             self.contents.problems.append("the bag is torn; what is whole is shown")
@@ -241,7 +246,9 @@ class _Walk:
         for name in self._robot.GROUPS:
             self._row(name, "measured", time_s, getattr(state, name).position)
         self._rest("measured", state, time_s)
-        self.contents.base_poses.add(time_s, state.base_pose)
+        x, y, yaw = state.base_pose
+        poses = self.contents.base_poses
+        poses.add(time_s, (x, y, _unwrapped(yaw, poses.rows[-1][2] if poses.rows else yaw)))
 
     def _command(self, command: Any, time_s: float) -> None:
         for name in self._robot.GROUPS:
@@ -290,6 +297,16 @@ class _Walk:
                 place, turn = marker.pose.position, marker.pose.orientation
                 pose = (place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w)
                 box.poses.add(time_s, pose)
+
+
+def _unwrapped(angle: float, before: float) -> float:
+    """The angle, by whole turns next to the one before it: lines between them are right then."""
+    turns = (before - angle) / math.tau
+    return angle + math.tau * round(turns) if math.isfinite(turns) else angle
+
+
+def _counted(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(str(number) for number in range(1, len(names) + 1))
 
 
 def _title(name: str) -> str:

@@ -38,7 +38,7 @@ class Guard:
     """
 
     def __init__(self, app: App, hosts: Iterable[str], token: str, cookie: str) -> None:
-        self._app, self._hosts = app, frozenset(hosts)
+        self._app, self._hosts = app, frozenset(host.lower() for host in hosts)
         self._token, self._cookie = token, cookie
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,7 +57,7 @@ class Guard:
             await _refuse(scope, send, "open the address that the terminal printed")
 
     def _refusal(self, headers: dict[bytes, str]) -> str:
-        if headers.get(b"host", "") not in self._hosts:
+        if headers.get(b"host", "").lower() not in self._hosts:
             return "this server is not called that"
         origin = headers.get(b"origin")
         if origin is not None and urlsplit(origin).netloc not in self._hosts:

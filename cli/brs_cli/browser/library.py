@@ -86,7 +86,7 @@ def row_of(entry: Entry, findings: int | None) -> dict[str, Any]:
         "operator": info.operator,
         "drivers": ", ".join(f"{source} {share:.0%}" for source, share in shares),
         "success": {True: "success", False: "failure", None: "not judged"}[info.success],
-        "length_s": round(entry.duration_s, 1),
+        "length_s": round(entry.duration_s, 1) or None,
         "topics": entry.topics,
         "lost": info.lost,
         "size_mb": round(entry.size_bytes / 1e6, 1),
@@ -124,6 +124,7 @@ def packed(contents: Contents) -> dict[str, Any]:
                 "key": key,
                 "title": panel.title,
                 "names": panel.names,
+                "labels": panel.labels,
                 "measured": _columns(panel.measured),
                 "commanded": _columns(panel.commanded),
             }

@@ -233,7 +233,7 @@ class BrowserPage:
             case "trim":
                 await self._trim(entry, asked["start"], asked["end"])
             case "delete":
-                self._delete(entry)
+                self._delete(entry, str(asked["beside"]))
 
     def _label(self, name: str) -> None:
         entry, value = self._entry, self._fields[name].value
@@ -275,15 +275,15 @@ class BrowserPage:
             self._refresh()
             ui.notify(f"made {made.name}; the whole is kept", type="positive")
 
-    def _delete(self, entry: Entry) -> None:
+    def _delete(self, entry: Entry, beside: str) -> None:
         self._deleted.append(move_to_trash(entry.path))
         self._entry = None
         self._show_labels()
         self._run("brs.clear('No episode is selected.')")
         self._refresh()
-        ui.notify(
-            f"{entry.name} is in the trash; U brings it back", type="info", close_button="OK"
-        )
+        if beside:
+            self._table.select(beside)
+        ui.notify(f"{entry.name} is in the trash; U brings it back", type="info")
 
     def _restore(self) -> None:
         if not self._deleted:

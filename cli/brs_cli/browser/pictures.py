@@ -68,6 +68,9 @@ class Pictures:
             if (name, number) not in self._kept:
                 self._read(track.log_times_ns[number])
             found = self._kept.get((name, number))
+            if found is not None:
+                self._kept.move_to_end((name, number))
+            self._forget()
         if found is None:
             raise EpisodeError(f"picture {number} is damaged", where=track.topic)
         return found
@@ -77,7 +80,6 @@ class Pictures:
             name = self._names[message.topic]
             number = bisect.bisect_left(self._tracks[name].log_times_ns, message.log_time_ns)
             if (name, number) in self._kept:
-                self._kept.move_to_end((name, number))
                 continue
             try:
                 packed = _pack(self._decode(message), name)
@@ -86,6 +88,9 @@ class Pictures:
                 continue
             self._kept[name, number] = packed
             self._kept_bytes += len(packed[0])
+
+    def _forget(self) -> None:
+        """Let go of what was asked for least recently."""
         while self._kept_bytes > self._room and len(self._kept) > 1:
             _, (data, _) = self._kept.popitem(last=False)
             self._kept_bytes -= len(data)

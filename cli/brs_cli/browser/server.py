@@ -21,6 +21,7 @@ from brs_cli.browser.routes import router
 from brs_hardware.errors import BrsError
 
 LOOPBACK = "127.0.0.1"
+EVERYWHERE = ("", "0.0.0.0", "::", "*")
 
 
 class PageServer:
@@ -36,7 +37,7 @@ class PageServer:
         url: of the page, with the token without which nothing is answered.
 
     Raises:
-        BrsError: the address is in use, or none of this computer.
+        BrsError: the address is in use, none of this computer's, or all of them.
     """
 
     def __init__(self, library: Library, findings: Findings, host: str, port: int) -> None:
@@ -73,6 +74,12 @@ def _is_local(host: str) -> bool:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if host in EVERYWHERE:
+        raise BrsError(
+            "cannot tell by which name it will be called",
+            where=f"--host {host}",
+            remedy="name the one address of this computer to serve on",
+        )
     try:
         return socket.create_server((host, port))
     except (OSError, OverflowError) as error:

@@ -167,8 +167,13 @@ def _is_sound(name: str, value: Any) -> bool:
     if name in _TABLES:
         return isinstance(value, list) and all(_holds(_TABLES[name], each) for each in value)
     default = getattr(EpisodeInfo(), name)
-    return isinstance(value, dict) if isinstance(default, dict) else type(value) is type(default)
+    return isinstance(value, dict) if isinstance(default, dict) else _is(value, type(default))
 
 
 def _holds(wanted: Mapping[str, type], value: Any) -> bool:
-    return isinstance(value, dict) and all(type(value.get(k)) is t for k, t in wanted.items())
+    return isinstance(value, dict) and all(_is(value.get(k), t) for k, t in wanted.items())
+
+
+def _is(value: Any, kind: type) -> bool:
+    # True is an int to Python; numbers beyond 64 bits are no times.
+    return type(value) is kind and (kind is not int or abs(value) < 1 << 63)

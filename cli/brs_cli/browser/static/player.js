@@ -11,6 +11,10 @@ window.brs = (() => {
   const TITLE_SHARE = 0.22; // of a panel of curves
   const AXIS_SHARE = 0.05; // of all of them, for the times below
   const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b7280"];
+  const TITLE = {
+    padding: 4,
+    textStyle: { fontSize: 11, fontWeight: 600, color: "#374151", fontFamily: "inherit" },
+  };
   const LEVEL_COLORS = { INFO: "#0072b2", WARN: "#d98e04", ERROR: "#c62828" };
   const DRIVER_COLORS = { teleop: "#009e73", policy: "#7b5cc4", replay: "#d98e04" };
 
@@ -203,6 +207,12 @@ window.brs = (() => {
     }));
   }
 
+  function legend(panel) {
+    const rich = Object.fromEntries(COLORS.map((color, i) => [`c${i}`, { color, fontSize: 11 }]));
+    const text = panel.labels.map((label, i) => `{c${i % COLORS.length}|● ${label}}`).join("  ");
+    return { text, textStyle: { rich } };
+  }
+
   function showCurves() {
     const bottom = data.panels.length - 1;
     const share = (100 * (1 - AXIS_SHARE)) / data.panels.length;
@@ -215,13 +225,10 @@ window.brs = (() => {
     chart()?.setOption(
       {
         animation: false,
-        title: data.panels.map((panel, i) => ({
-          text: panel.title,
-          left: 6,
-          top: `${i * share}%`,
-          padding: 4,
-          textStyle: { fontSize: 11, fontWeight: 600, color: "#374151", fontFamily: "inherit" },
-        })),
+        title: data.panels.flatMap((panel, i) => [
+          { ...TITLE, text: panel.title, left: 6, top: `${i * share}%` },
+          { ...TITLE, ...legend(panel), right: 12, top: `${i * share}%` },
+        ]),
         grid: grids,
         axisPointer: { link: [{ xAxisIndex: "all" }] },
         tooltip: {
@@ -422,9 +429,9 @@ window.brs = (() => {
     document.body.dataset.episode = given.name;
   }
 
-  async function relabelled(labels) {
+  function relabelled(labels) {
     if (!data) return;
-    Object.assign(data, labels);
+    Object.assign(data, labels); // marks, drivers, pauses
     showTimeline();
     showEvents();
   }
@@ -455,18 +462,23 @@ window.brs = (() => {
           : `${clock(cut.start ?? 0)} – ${clock(cut.end ?? data?.duration ?? 0)}`;
       return;
     }
-    emitEvent("brs", { action, time, start: cut.start, end: cut.end });
+    const beside = (neighbour(1) ?? neighbour(-1))?.id ?? "";
+    emitEvent("brs", { action, time, start: cut.start, end: cut.end, beside });
+  }
+
+  const table = () => getElement($("table").id.slice(1)).api;
+
+  // The row so far below the selected one; the first if none is.
+  function neighbour(step) {
+    const row = table().getSelectedNodes()[0];
+    return table().getDisplayedRowAtIndex(row ? row.rowIndex + step : 0);
   }
 
   function next(step) {
-    const api = getElement(document.querySelector(".brs-table").id.slice(1)).api;
-    const row = api.getSelectedNodes()[0];
-    const index = Math.min(
-      Math.max((row?.rowIndex ?? -step) + step, 0),
-      api.getDisplayedRowCount() - 1,
-    );
-    api.getDisplayedRowAtIndex(index)?.setSelected(true, true);
-    api.ensureIndexVisible(Math.max(index, 0));
+    const row = neighbour(step);
+    if (!row) return;
+    row.setSelected(true, true);
+    table().ensureIndexVisible(row.rowIndex);
   }
 
   const KEYS = {
@@ -509,6 +521,7 @@ window.brs = (() => {
 
   function start() {
     pickTime();
+    clear("Choose an episode above.");
     // Before the table and buttons take them.
     document.addEventListener("keydown", onKey, true);
     requestAnimationFrame(tick);
