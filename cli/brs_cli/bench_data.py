@@ -1,4 +1,4 @@
-"""Building and reading data sets, beside BRS's HDF5 with the same content, from one episode.
+"""Building and reading data sets, beside BRS's HDF5 and LeRobot with the same content.
 
 BRS keeps each array of an episode whole and uncompressed. Windows are drawn at random with the
 files' pages dropped from memory before each: as if there were far more data than memory. Both
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from brs_cli.bench import Figure, figure
+from brs_cli.bench_lerobot import Draw, rgb_windows
 from brs_cli.dataset_build import parse, settings
 from brs_cli.dataset_clouds import CloudFactory, layout_of
 from brs_cli.environment import ROOT
@@ -27,7 +28,6 @@ from brs_ml.dataset import Dataset, WindowReader, WindowSpec, build, find_episod
 TASK = "shelves"
 EPISODES = ROOT / "out" / "bench" / "episodes"
 _SPEC = WindowSpec()
-Draw = Callable[[int], Any]
 
 
 def measure_data(seconds: float) -> list[Figure]:
@@ -46,10 +46,14 @@ def measure_data(seconds: float) -> list[Figure]:
         ]
         dataset = Dataset(folder / "set")
         rival = _BrsFile(dataset, folder / "brs.hdf5")
+        share_s = seconds / 7.0
         try:
-            return [*factors, *_windows(dataset, rival, seconds / 5.0), *_sizes(dataset, rival)]
+            figures = [*factors, *_windows(dataset, rival, share_s), *_sizes(dataset, rival)]
         finally:
             rival.close()
+        return figures + rgb_windows(
+            dataset, folder, share_s, lambda draw, count: _rate(draw, count, (), share_s)
+        )
 
 
 def _episodes() -> Path:

@@ -1,0 +1,138 @@
+"""Random windows of pictures, states and actions, beside LeRobot, from the same episodes.
+
+Both sides end with the same arrays: pictures as (T, 3, h, w) float32 from 0 to 1. The `lerobot`
+package needs an environment of its own, whose Python BRS_LEROBOT_PYTHON names; without it, the
+same way of reading is measured, written plainly: numbers by row, and for each camera of each
+window a seek in its video to the key frame before.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brs_cli.bench import Figure, figure
+from brs_cli.dataset_convert import brs_robot
+from brs_hardware.errors import ConfigError
+from brs_ml.convert import convert
+from brs_ml.dataset import Dataset, WindowReader, WindowSpec
+
+PYTHON = "BRS_LEROBOT_PYTHON"
+_READING = Path(__file__).with_name("lerobot_reading.py")
+Draw = Callable[[int], Any]
+# Draws windows at random for a while, of so many there are, and gives their rate [1/s].
+Rate = Callable[[Draw, int], float]
+
+
+def rgb_windows(dataset: Dataset, folder: Path, seconds: float, rate: Rate) -> list[Figure]:
+    """Our rate, and how many times LeRobot's it is.
+
+    Args:
+        dataset: with pictures; all of its episodes are for training.
+        folder: for LeRobot's copy.
+        seconds: of the other side's measurement.
+        rate: measures ours, with the files in memory.
+
+    Raises:
+        ConfigError: the named Python has no lerobot that reads the set.
+    """
+    spec = WindowSpec()
+    images = [key for key, f in dataset.index.features.items() if f.encoding == "jpeg"]
+    reader = WindowReader(dataset, spec, "train", features=images)
+
+    def ours(window: int) -> dict[str, np.ndarray]:
+        sample = reader.sample(window)
+        return sample | {key: _as_float(sample[key]) for key in images}
+
+    our_rate = rate(ours, len(reader))
+    root = folder / "lerobot"
+    convert(dataset.root, root, "lerobot", brs_robot)
+    if python := os.environ.get(PYTHON):
+        theirs, against = _package(python, root, seconds, spec, reader.windows.now)
+    else:
+        plain, now = _PlainLeRobot(root, spec), reader.windows.now
+        theirs = rate(lambda window: plain.item(int(now[window])), len(reader))
+        against = "LeRobot's way with PyAV; the package is not installed"
+    return [
+        figure("rgb_windows_per_s", our_rate, "1/s"),
+        figure("rgb_windows_ratio_lerobot", our_rate / theirs, "x", ">= 2", against=against),
+    ]
+
+
+def _as_float(pictures: np.ndarray) -> np.ndarray:
+    """(T, 3, h, w) float32 from 0 to 1 of (T, h, w, 3) uint8."""
+    return np.multiply(pictures.transpose(0, 3, 1, 2), np.float32(1 / 255), order="C")
+
+
+def _package(
+    python: str, root: Path, seconds: float, spec: WindowSpec, steps: np.ndarray
+) -> tuple[float, str]:
+    sizes = (seconds, spec.observations, spec.actions)
+    command = [python, _READING, root, *map(str, sizes), *map(str, steps)]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(root.parent / "cache")}
+    environment["OMP_NUM_THREADS"] = "1"  # as ours
+    # The other environment has packages of its own.
+    environment.pop("PYTHONPATH", None)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        told = done.stderr.strip().splitlines() or ["nothing told"]
+        raise ConfigError(
+            f"lerobot did not read the data set ({told[-1]})",
+            where=f"{PYTHON}={python}",
+            remedy="name the Python of an environment that has lerobot, or none",
+        )
+    version, rate = done.stdout.split()[-2:]
+    return float(rate), f"lerobot {version}"
+
+
+class _PlainLeRobot:
+    """What LeRobotDataset does for an item, without the package.
+
+    Args:
+        root: a LeRobot set of one file of rows and one video a camera.
+        spec: the window.
+    """
+
+    def __init__(self, root: Path, spec: WindowSpec) -> None:
+        import av
+        import pyarrow.parquet as pq
+
+        self._spec = spec
+        columns = ["observation.state", "action", "episode_index", "timestamp"]
+        (path,) = root.glob("data/*/*.parquet")
+        self._table = pq.read_table(path, columns=columns)
+        self._episodes = self._table["episode_index"].to_numpy()
+        self._videos = [av.open(str(file)) for file in sorted(root.glob("videos/*/*/*.mp4"))]
+
+    def item(self, now: int) -> dict[str, np.ndarray]:
+        """The window whose newest observation is at a step."""
+        episode = np.flatnonzero(self._episodes == self._episodes[now])
+        seen = np.arange(now - self._spec.observations + 1, now + 1)
+        told = np.arange(now, now + self._spec.actions)
+        found = {
+            name: np.array(
+                self._table[name].take(np.clip(rows, episode[0], episode[-1])).to_pylist()
+            )
+            for name, rows in (("observation.state", seen), ("action", told))
+        }
+        for number, video in enumerate(self._videos):
+            found[f"image {number}"] = _as_float(np.stack(self._frames(video, seen)))
+        return found
+
+    def _frames(self, video: Any, rows: np.ndarray) -> list[np.ndarray]:
+        """Frames of a video by their rows, decoded from the key frame before on."""
+        stream = video.streams.video[0]
+        ticks = [int(row / (stream.average_rate * stream.time_base)) for row in rows]
+        video.seek(ticks[0], stream=stream)
+        frames = []
+        for frame in video.decode(stream):
+            if frame.pts >= ticks[0]:
+                frames.append(frame.to_ndarray(format="rgb24"))
+            if len(frames) == len(rows):
+                break
+        return frames
