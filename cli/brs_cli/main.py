@@ -30,11 +30,12 @@ COMMANDS = {
     "replay": ("brs_cli.replay", "play an episode's commands, or its sensors into any node"),
     "view": ("brs_cli.view", "look at a running robot or an episode, in rerun"),
     "dataset": ("brs_cli.dataset", "make data sets of episodes for training"),
+    "train": ("brs_cli.train", "train a policy on a data set"),
     "soak": ("brs_cli.soak", "drive for long while things go wrong; measure each fault"),
     "bench": ("brs_cli.bench", "measure speed and memory"),
 }
 
-WITHOUT_WORKSPACE = ("doctor", "calibrate", "view", "dataset", "episode")
+WITHOUT_WORKSPACE = ("doctor", "calibrate", "view", "dataset", "episode", "train")
 
 
 def usage() -> str:

@@ -1,0 +1,138 @@
+"""`brs train policy=NAME data=DIR out=DIR [steps=N] [KEY.KEY=VALUE ...]`: trains a policy.
+
+policy is a file of config/policy or a path; any of its values can be given anew, such as
+training.batch_size=32 or policy.normalisation.joints=data. resume=true goes on with a stopped
+run, tensorboard=false writes no logs for it. Several GPUs: torchrun --nproc-per-node=N -m
+brs_cli.main train ...
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from brs_cli.dataset_clouds import layout_of
+from brs_hardware.config import build, did_you_mean, load_yaml, named_file
+from brs_hardware.embodiment import load_embodiment
+from brs_hardware.errors import ConfigError
+from brs_ml.dataset.format import read_index
+from brs_ml.policy.training_config import RunConfig
+
+SECTIONS = ("policy", "training", "distillation")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What is said on the command line beside the run's own settings."""
+
+    policy: str
+    data: str
+    out: str
+    robot: str = ""  # of the data set, where it is empty
+    resume: bool = False
+    tensorboard: bool = True
+
+
+def parse(arguments: list[str]) -> tuple[TrainOptions, RunConfig]:
+    """Options and settings.
+
+    Raises:
+        ConfigError: an argument is no KEY=VALUE, or a key or value is wrong.
+    """
+    plain: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if not equals:
+            raise ConfigError(f"'{argument}' is not KEY=VALUE", remedy="brs train --help")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"'{argument}': no such value", remedy="quote it") from None
+        if key == "steps":
+            key = "training.steps"
+        (changes if "." in key else plain)[key] = value
+    options = build(TrainOptions, plain, "command line")
+    file = named_file("policy", options.policy, "policy")
+    settings = load_yaml(file) or {}
+    for key, value in changes.items():
+        _set(settings, key.split("."), value)
+    return options, build(RunConfig, settings, str(file))
+
+
+def _set(settings: dict[str, Any], keys: list[str], value: Any) -> None:
+    if keys[0] not in SECTIONS:
+        raise ConfigError(f"unknown key '{keys[0]}'", remedy=did_you_mean(keys[0], SECTIONS))
+    for key in keys[:-1]:
+        settings = settings.setdefault(key, {})
+        if not isinstance(settings, dict):
+            raise ConfigError(f"'{key}' has no values in it", remedy="give it one value")
+    settings[keys[-1]] = value
+
+
+def main() -> None:
+    """Entry point of `brs train`. Raises BrsError or EpisodeError with what to do."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(__doc__.strip())
+        raise SystemExit(0 if arguments else 2)
+    options, config = parse(arguments)
+    try:
+        from brs_ml.policy.board import TensorBoard
+        from brs_ml.policy.run import train
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"training needs {error.name}, which is not installed", remedy="pip install brs[ml]"
+        ) from None
+    data, out = Path(options.data), Path(options.out)
+    layout = layout_of(load_embodiment(options.robot or read_index(data).robot))
+    with ExitStack() as stack:
+        reports: list[Any] = []
+        if os.environ.get("RANK", "0") == "0":
+            reports.append(stack.enter_context(_Bar(config.training.steps)))
+            if options.tensorboard:
+                board = TensorBoard(out / "tensorboard")
+                stack.callback(board.close)
+                reports.append(board)
+
+        def report(step: int, measured: Mapping[str, float]) -> None:
+            for each in reports:
+                each(step, measured)
+
+        path = train(config, data, layout, out, report, resume=options.resume)
+    print(path)
+
+
+class _Bar:
+    """A progress bar with the last losses; validation errors stay, a line each."""
+
+    def __init__(self, steps: int) -> None:
+        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        shown = [TextColumn(c) if isinstance(c, str) else c for c in columns]
+        self._progress = Progress(*shown, console=Console(stderr=True))
+        self._task = self._progress.add_task("training", total=steps)
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, step: int, measured: Mapping[str, float]) -> None:
+        self._progress.update(self._task, completed=step)
+        if "train/loss" in measured:
+            text = f"loss {measured['train/loss']:.4f}"
+            self._progress.update(self._task, description=text)
+        else:
+            values = "  ".join(f"{name} {value:.3f}" for name, value in measured.items())
+            self._progress.console.print(f"step {step}: {values}")

@@ -1,0 +1,297 @@
+"""A training run learns, goes on as if never stopped, and keeps a mean of its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import policy_batches as batches
+import pytest
+import tiny_data
+import torch
+
+from brs_ml.dataset.augment import AugmentConfig
+from brs_ml.policy.config import (
+    ActConfig,
+    DiffusionConfig,
+    NormalisationConfig,
+    PointNetConfig,
+    PolicyConfig,
+)
+from brs_ml.policy.errors import PolicyError
+from brs_ml.policy.model import build_model
+from brs_ml.policy.optimiser import MeanWeights
+from brs_ml.policy.run import make_trainer, train
+from brs_ml.policy.trainer import POLICY_FILE, STATE_FILE, Trainer
+from brs_ml.policy.training_config import DistillConfig, RunConfig, TrainConfig
+from brs_ml.policy.validation import l1_by_part
+
+WHOLE = (("base", "torso", "left_arm", "left_gripper", "right_arm", "right_gripper"),)
+RECIPE = TrainConfig(
+    steps=24,
+    batch_size=8,
+    learning_rate=5e-3,
+    warm_up=5,
+    average=0.9,
+    validate_every=12,
+    save_every=12,
+    log_every=10,
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    torch.set_num_threads(1)
+    with torch.random.fork_rng():
+        yield
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_data.make(tmp_path_factory.mktemp("tiny"))[0]
+
+
+class Log:
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, dict[str, float]]] = []
+
+    def __call__(self, step: int, measured: Mapping[str, float]) -> None:
+        self.rows.append((step, dict(measured)))
+
+    def column(self, name: str) -> list[float]:
+        return [row[name] for _, row in self.rows if name in row]
+
+
+def trainer(data: Path, out: Path, log: Log | None = None, **changes: Any) -> Trainer:
+    policy = changes.pop("policy", batches.small())
+    recipe = replace(RECIPE, **changes)
+    return make_trainer(RunConfig(policy, recipe), data, batches.robot(), out, log or Log())
+
+
+def act() -> ActConfig:
+    return ActConfig(16, heads=2, feed_forward=16, encoder_layers=1, latent=4, kl_weight=0.1)
+
+
+POLICIES = {
+    "wbvma": batches.small(),
+    "no_autoregression": batches.small(autoregressive=False),
+    "no_attention": batches.small(fusion="concatenation"),
+    "flow": batches.small(diffusion=DiffusionConfig(objective="flow", sampling_steps=4)),
+    "dp3": batches.small(
+        fusion="concatenation",
+        stages=WHOLE,
+        pointnet=PointNetConfig(hidden=(7,), colors=False),
+    ),
+    "act": batches.small(kind="act", act=act(), actions=10),
+}
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_training_lowers_loss_and_errors(name: str, data: Path, tmp_path: Path) -> None:
+    log = Log()
+    run = trainer(data, tmp_path, log, policy=POLICIES[name], steps=90, log_every=1, validate_every=20)
+    run.run()
+    losses = log.column("train/loss")
+    assert np.mean(losses[-15:]) < 0.7 * np.mean(losses[:20])
+    first, *_, last = log.column("val/l1")
+    assert last < first
+    assert (tmp_path / POLICY_FILE).is_file()
+
+
+@pytest.mark.parametrize("kind", ["diffusion", "act"])
+def test_policies_of_pictures_learn(kind: str, data: Path, tmp_path: Path) -> None:
+    policy = batches.small(
+        kind=kind, vision="images", fusion="concatenation", stages=WHOLE, act=act()
+    )
+    log = Log()
+    changes: dict[str, Any] = {"augmentation": AugmentConfig(crop=0.1), "learning_rate": 2e-3}
+    run = trainer(data, tmp_path, log, policy=policy, steps=25, log_every=1, **changes)
+    run.run()
+    losses = log.column("train/loss")
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
+    """Dropout, noise, shuffling, augmentation, moments and means are those of one run."""
+    changes: dict[str, Any] = {"augmentation": AugmentConfig(cloud_jitter_m=0.01)}
+    whole = trainer(data, tmp_path / "whole", **changes)
+    whole.run()
+    trainer(data, tmp_path / "parts", **changes).run(until=13)
+    torch.manual_seed(99)  # whatever happened in between
+    rest = trainer(data, tmp_path / "parts", **changes)
+    rest.resume()
+    assert rest.step == 13
+    rest.run()
+    for name in (POLICY_FILE, STATE_FILE, "best.safetensors"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+
+
+def test_a_seed_decides_all(data: Path, tmp_path: Path) -> None:
+    found = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run = trainer(data, tmp_path / name, seed=seed, steps=3)
+        run.run()
+        found.append(torch.cat([p.detach().flatten() for p in run._model.parameters()]))
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
+def test_a_run_goes_on_only_with_the_settings_it_began_with(data: Path, tmp_path: Path) -> None:
+    trainer(data, tmp_path).run(until=2)
+    trainer(data, tmp_path, workers=0, log_every=7).resume()
+    with pytest.raises(PolicyError, match=r"training.learning_rate 0.005, not 0.001"):
+        trainer(data, tmp_path, learning_rate=1e-3).resume()
+    with pytest.raises(PolicyError, match=r"policy.actions 8, not 16"):
+        trainer(data, tmp_path, policy=batches.small(actions=16)).resume()
+    with pytest.raises(PolicyError, match="has a run already"):
+        train(RunConfig(batches.small(), RECIPE), data, batches.robot(), tmp_path, Log())
+
+
+def test_a_run_that_bursts_says_so(data: Path, tmp_path: Path) -> None:
+    run = trainer(data, tmp_path)
+    with torch.no_grad():
+        next(run._model.parameters())[0] = float("nan")
+    with pytest.raises(PolicyError, match="not finite in step 0"):
+        run.run()
+
+
+def test_data_without_what_a_policy_sees_is_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="the data set has base_0"):
+        make_trainer(
+            RunConfig(batches.small(), RECIPE), data, batches.robot("r1_pro", 7), tmp_path, Log()
+        )
+
+
+def test_the_mean_of_weights_follows_them() -> None:
+    model = torch.nn.Linear(1, 1, bias=False)
+    mean = MeanWeights(model, keep=0.9)
+    expected = float(model.weight)
+    for step in range(200):
+        with torch.no_grad():
+            model.weight.fill_(float(step))
+        mean.update(step)
+        keep = min(0.9, (1 + step) / (10 + step))
+        expected = keep * expected + (1 - keep) * step
+    assert float(mean.weights["weight"]) == pytest.approx(expected, rel=1e-5)
+    last = MeanWeights(model, keep=0.0)
+    with torch.no_grad():
+        model.weight.fill_(7.0)
+    last.update(0)
+    assert float(last.weights["weight"]) == 7.0
+
+
+def test_the_learning_rate_is_a_ramp_and_half_a_cosine() -> None:
+    config = TrainConfig()
+    rates = [config.rate(step) for step in (0, 500, 1000, 150_500, 300_000)]
+    middle = (7e-4 + 5e-6) / 2
+    assert rates == pytest.approx([5e-6, middle, 7e-4, middle, 5e-6], rel=1e-9)
+    falling = [config.rate(step) for step in range(1000, 300_001, 1000)]
+    assert falling == sorted(falling, reverse=True)
+
+
+def test_errors_are_counted_part_by_part() -> None:
+    layout = batches.robot()
+    action = torch.zeros(2, 2, 8, 21)  # a chunk of each observation; the newest counts
+    action[:, 0] = 99.0
+    mask = torch.ones(2, 2, 8, dtype=torch.bool)
+    mask[1, 1, 4:] = False
+
+    def predict(batch: Any, noise: torch.Tensor) -> torch.Tensor:
+        wrong = torch.zeros(2, 8, 21)
+        wrong[..., :3] = 0.5
+        wrong[..., 13] = 1.0
+        wrong[1, 4:] = 77.0  # not there, so never counted
+        return wrong
+
+    found = l1_by_part([{"action": action, "action_mask": mask}], predict, layout, seed=0)
+    assert found == pytest.approx(
+        {
+            "base": 3 * 0.5 * 8,
+            "torso": 0,
+            "left_arm": 0,
+            "left_gripper": 1.0 * 8,
+            "right_arm": 0,
+            "right_gripper": 0,
+        }
+    )
+
+
+def test_two_processes_train_one_policy(data: Path, tmp_path: Path) -> None:
+    """Under torchrun both end with equal weights, and the first one alone writes."""
+    import subprocess
+    import sys
+
+    script = tmp_path / "both.py"
+    script.write_text(
+        "import os, sys, torch\n"
+        "from pathlib import Path\n"
+        f"sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[3] / 'ml')]!r}\n"
+        "torch.set_num_threads(1)\n"
+        "import policy_batches as batches\n"
+        "from brs_ml.policy.run import _processes, make_trainer\n"
+        "from brs_ml.policy.training_config import RunConfig, TrainConfig\n"
+        "out = Path(sys.argv[2])\n"
+        "config = RunConfig(batches.small(), TrainConfig(steps=3, batch_size=8, warm_up=1))\n"
+        "with _processes() as device:\n"
+        "    run = make_trainer(config, Path(sys.argv[1]), batches.robot(), out,\n"
+        "                       lambda step, row: None, device)\n"
+        "    run.run()\n"
+        "    weights = [p.detach().flatten() for p in run._model.parameters()]\n"
+        "    torch.save(torch.cat(weights), f\"{sys.argv[2]}.{os.environ['RANK']}\")\n"
+    )
+    out = tmp_path / "out"
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run([*launch, str(script), str(data), str(out)], check=True, timeout=110)
+    both = [torch.load(f"{out}.{rank}", weights_only=True) for rank in (0, 1)]
+    assert torch.equal(*both)
+    assert (out / POLICY_FILE).is_file()
+
+
+def test_every_setting_of_normalisation_reaches_the_network(data: Path, tmp_path: Path) -> None:
+    """Joints by what they did are spread wider than joints by their limits."""
+    spread = []
+    for joints in ("limits", "data"):
+        policy = batches.small(normalisation=NormalisationConfig(joints=joints))
+        run = trainer(data, tmp_path / joints, policy=policy)
+        batch = run._normalised(next(run._batches()))
+        spread.append(float(batch["action"][..., 3:7].std()))
+        assert batch["action"].abs().max() <= 1.0
+    assert spread[1] > 1.05 * spread[0]
+
+
+def test_reflow_and_consistency_learn_from_a_teacher(data: Path, tmp_path: Path) -> None:
+    teacher = trainer(data, tmp_path / "teacher", steps=60)
+    teacher.run()
+    for objective, windows, steps in (("reflow", 2, 4), ("consistency", 1, 2)):
+        diffusion = DiffusionConfig(objective=objective, sampling_steps=steps, windows=windows)
+        config = RunConfig(
+            batches.small(diffusion=diffusion),
+            replace(RECIPE, steps=60, log_every=1, learning_rate=1e-3),
+            DistillConfig(teacher=str(teacher.policy_path), solver_steps=2),
+        )
+        log, out = Log(), tmp_path / objective
+        train(config, data, batches.robot(), out, log)
+        losses = log.column("train/loss")
+        assert np.mean(losses[-20:]) < np.mean(losses[:20])
+        assert np.isfinite(log.column("val/l1")).all()
+
+
+def test_a_teacher_must_fit(data: Path, tmp_path: Path) -> None:
+    teacher = trainer(data, tmp_path / "teacher", steps=1)
+    teacher.run()
+    distillation = DistillConfig(teacher=str(teacher.policy_path))
+    reflow = DiffusionConfig(objective="reflow", sampling_steps=4, windows=2)
+    cases: list[tuple[PolicyConfig, str]] = [
+        (batches.small(diffusion=reflow, width=16), "width is 8, not 16"),
+        (batches.small(), "'epsilon' needs no teacher"),
+    ]
+    for policy, message in cases:
+        config = RunConfig(policy, RECIPE, distillation)
+        with pytest.raises(PolicyError, match=message):
+            train(config, data, batches.robot(), tmp_path / "out", Log())
+    with pytest.raises(PolicyError, match="learnt from a teacher"):
+        model = build_model(batches.small(diffusion=reflow), batches.robot())
+        model.loss(batches.batch(model.config))
