@@ -51,13 +51,13 @@ def main() -> None:
 
 
 def _command(source: str, not_a_number: bool) -> Command:
-    """The ready pose at full speed ahead, or nothing but NaN."""
+    """The ready pose at full speed back, or nothing but NaN."""
     robot = load_embodiment("r1")
     ready, factor = robot.poses["ready"], np.nan if not_a_number else 1.0
     return Command(
         stamp_s=0.0,
-        # Ahead alone: the person drives to and fro on one line, and cannot undo any other way.
-        base_velocity=factor * robot.base.max_velocity * (1.0, 0.0, 0.0),
+        # Back, into the open room, and on the one line on which the person drives to and fro.
+        base_velocity=factor * robot.base.max_velocity * (-1.0, 0.0, 0.0),
         torso=factor * ready["torso"],
         left_arm=factor * ready["left_arm"],
         right_arm=factor * ready["right_arm"],
