@@ -1,0 +1,157 @@
+"""Nodes give for a recorded bag what they gave when it was recorded.
+
+The bags are tests/data/bags; `BRS_WRITE_BAGS=1 pytest tests/system/test_bag_replay.py` makes them
+anew after a change that is meant to change what nodes do. Look at the differences that the tests
+tell before.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from bag_scenarios import SCENARIOS
+from harness import Harness
+from lockstep import BAGS, Lockstep, Scenario, Step, read_bag, write_bag
+from scipy.spatial import cKDTree
+from sensor_msgs.msg import PointCloud2
+
+from brs_nodes.cloud_messages import cloud_from_message
+
+pytestmark = pytest.mark.system
+# Numbers of messages: rad, m, m/s, s. Another processor rounds otherwise, nothing more.
+TOLERANCE = 1e-6
+# Clouds: so many points are in both, so near; one that falls into another voxel is another.
+POINTS_SHARED, POINTS_APART_M = 0.99, 1e-3
+# What was measured on the way, or is told to people in words.
+LEFT_OUT = {"message", "reasons", "fusion_s", "age_s"}
+LARGEST_BAG, ALL_BAGS = 300_000, 1_500_000  # bytes
+
+
+def numbers(message: Any, path: str = "") -> dict[str, Any]:
+    """Path -> value of all plain fields of a message."""
+    flat: dict[str, Any] = {}
+    for name in message.get_fields_and_field_types():
+        if name in LEFT_OUT:
+            continue
+        value = getattr(message, name)
+        entries = {f"{path}.{name}": value}
+        if isinstance(value, list | tuple) or hasattr(value, "tolist"):
+            entries = {f"{path}.{name}[{i}]": entry for i, entry in enumerate(value)}
+            flat[f"{path}.{name}.length"] = len(value)
+        for place, entry in entries.items():
+            if hasattr(entry, "get_fields_and_field_types"):
+                flat |= numbers(entry, place)
+            else:
+                flat[place] = entry
+    return flat
+
+
+def difference(was: Any, now: Any) -> str:
+    """The first thing in which two messages differ by more than is allowed; empty if none."""
+    if isinstance(was, PointCloud2):
+        return cloud_difference(was, now)
+    old, new = numbers(was), numbers(now)
+    if old.keys() != new.keys():
+        return f"fields {sorted(old.keys() ^ new.keys())}"
+    for place, value in old.items():
+        other = new[place]
+        if isinstance(value, float):
+            both_none = math.isnan(value) and math.isnan(other)
+            if not both_none and not abs(value - other) <= TOLERANCE:
+                return f"{place} was {value}, is {other}"
+        elif value != other:
+            return f"{place} was {value!r}, is {other!r}"
+    return ""
+
+
+def cloud_difference(was: PointCloud2, now: PointCloud2) -> str:
+    """As `difference`, of clouds."""
+    if (was.header.stamp, was.header.frame_id) != (now.header.stamp, now.header.frame_id):
+        return f"{was.header} is {now.header}"
+    old, new = cloud_from_message(was), cloud_from_message(now)
+    for name, points, others in (("lost", old, new), ("new", new, old)):
+        apart, nearest = cKDTree(others.points).query(points.points)
+        near = apart <= POINTS_APART_M
+        same = near & (np.abs(points.colors.astype(int) - others.colors[nearest]).max(1) <= 2)
+        if same.mean() < POINTS_SHARED:
+            return f"{1 - same.mean():.1%} of {len(points)} points are {name}"
+    return ""
+
+
+def played(ros: Harness, name: str) -> tuple[list[Step], list[Step]]:
+    """Steps as they were recorded and as they are."""
+    scenario = SCENARIOS[name]
+    if os.environ.get("BRS_WRITE_BAGS"):
+        write_bag(name, scenario, Lockstep(ros, scenario).play(scenario.steps()))
+        pytest.skip("written")
+    was = list(read_bag(name, scenario))
+    return was, list(Lockstep(ros, scenario).play(was))
+
+
+def by_topic(step: Step, scenario: Scenario) -> dict[str, list[Any]]:
+    return {t: [m for name, m in step.outputs if name == t] for t in scenario.outputs}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_node_does_what_it_did_when_the_bag_was_recorded(ros: Harness, name: str) -> None:
+    was, now = played(ros, name)
+    scenario = SCENARIOS[name]
+    for before, after in zip(was, now, strict=True):
+        when = f"{(before.time_ns - was[0].time_ns) * 1e-9:.3f} s"
+        old, new = by_topic(before, scenario), by_topic(after, scenario)
+        for topic in scenario.outputs:
+            assert len(new[topic]) == len(old[topic]), f"{when}: messages on {topic}"
+            for one, other in zip(old[topic], new[topic], strict=True):
+                differs = difference(one, other)
+                assert not differs, f"{when}, {topic}: {differs}"
+
+
+def test_the_bags_hold_what_they_are_for() -> None:
+    """A bag in which nothing happens would compare nothing."""
+    seen = {
+        name: [entry for step in read_bag(name, scenario) for entry in step.outputs]
+        for name, scenario in SCENARIOS.items()
+    }
+    counts = {name: Counter(topic for topic, _ in found) for name, found in seen.items()}
+    for name, scenario in SCENARIOS.items():
+        assert set(counts[name]) == set(scenario.outputs), name
+    states = {m.state for topic, m in seen["teleop"] if topic == "teleop/state"}
+    assert states >= {0, 2, 3, 4}, "idle, ramping, engaged, clutched"
+    assert counts["teleop"]["teleop/command"] > 100
+    rules = {e.rule for t, m in seen["robot"] if t == "robot/safety" for e in m.events}
+    assert len(rules) >= 4, rules
+    assert {m.mode for t, m in seen["robot"] if t == "robot/safety"} == {0, 1}
+    clouds = [m for topic, m in seen["perception"] if topic == "perception/cloud"]
+    assert len(clouds) >= 4 and min(m.width for m in clouds) > 300
+
+
+def test_the_inputs_are_what_the_generator_makes() -> None:
+    """Regenerating without a change of the nodes changes nothing."""
+    for name, scenario in SCENARIOS.items():
+        for made, kept in zip(scenario.steps(), read_bag(name, scenario), strict=True):
+            assert made.time_ns == kept.time_ns and len(made.inputs) == len(kept.inputs)
+            for (topic, one), (other_topic, other) in zip(made.inputs, kept.inputs, strict=True):
+                assert topic == other_topic and not difference(one, other), (name, topic)
+
+
+def test_the_bags_are_small() -> None:
+    sizes = {
+        name: sum(path.stat().st_size for path in (BAGS / name).iterdir()) for name in SCENARIOS
+    }
+    assert max(sizes.values()) < LARGEST_BAG and sum(sizes.values()) < ALL_BAGS, sizes
+
+
+@pytest.mark.parametrize(("change", "told"), [(0.0, False), (5e-7, False), (2e-6, True)])
+def test_the_comparison_sees_more_than_its_tolerance(change: float, told: bool) -> None:
+    steps = list(read_bag("teleop", SCENARIOS["teleop"]))
+    command = next(m for s in steps for t, m in s.outputs if t == "teleop/command")
+    other = copy.deepcopy(command)
+    other.left_arm[3] += change
+    assert bool(difference(command, other)) is told
