@@ -16,6 +16,7 @@ from brs_hardware.embodiment import Embodiment
 UPRIGHT = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 BACKGROUND = "#f3f5f7"
 POINT_M = 0.012
+FRAMES_HZ = 20
 ROUND = 24  # sides of a cylinder
 VIEW = np.array([-1.9, -1.8, 1.2])  # where the eye is, from what it looks at [m]
 LOOK_AT_M = 0.75  # height of that
@@ -26,7 +27,9 @@ class RobotView:
 
     def __init__(self) -> None:
         camera = ui.scene.perspective_camera(fov=38)
-        self._scene = ui.scene(grid=(12, 24), camera=camera, background_color=BACKGROUND, fps=30)
+        self._scene = ui.scene(
+            grid=(12, 24), camera=camera, background_color=BACKGROUND, fps=FRAMES_HZ
+        )
         self._scene.classes("brs-scene")
         self._robot = ""
         self._fixed: dict[str, Any] = {}  # what the player must know of the robot

@@ -21,6 +21,8 @@ from brs_cli.browser.routes import router
 from brs_hardware.errors import BrsError
 
 LOOPBACK = "127.0.0.1"
+# A page that a busy computer or a bad line keeps silent for so long is not thrown away.
+RECONNECT_S = 60.0
 EVERYWHERE = ("", "0.0.0.0", "::", "*")
 
 
@@ -61,6 +63,7 @@ class PageServer:
             root=lambda: BrowserPage(library, findings, deleted) and None,
             title="Episodes",
             show_welcome_message=False,
+            reconnect_timeout=RECONNECT_S,
         )
 
     def run(self) -> None:
