@@ -231,6 +231,17 @@ class World:
             bodies = {name: self._data.body(name) for name in names}
             return {name: (body.xpos.copy(), body.xquat.copy()) for name, body in bodies.items()}
 
+    def speeds(self) -> dict[str, float]:
+        """How fast the middle of each thing in `objects` moves [m/s]."""
+        with self._lock:
+            velocity, found = np.zeros(6), {}
+            for name in (*self.task.objects, *self.task.fixtures):
+                body = self._model.body(name).id
+                kind = mujoco.mjtObj.mjOBJ_BODY
+                mujoco.mj_objectVelocity(self._model, self._data, kind, body, velocity, 1)
+                found[name] = float(np.linalg.norm(velocity[3:]))
+            return found
+
     def place_object(self, name: str, pose: Pose) -> None:
         """Puts an object somewhere, at rest, as a hand would. Raises BrsError: unknown object."""
         if name not in self.task.objects:

@@ -171,7 +171,7 @@ class Hands:
 
     def solve(self, arm: str, pose: np.ndarray) -> np.ndarray:
         """Leader angles for a tool pose (4, 4) in the carrier, from a bent elbow."""
-        return self._ik[arm].solve(_bent_elbow(arm), pose)
+        return self._ik[arm].solve(bent_elbow(arm), pose)
 
     def reach(
         self, arm: str, goal: Callable[[], np.ndarray], speed: float = 0.25, settle_s: float = 0.6
@@ -300,7 +300,7 @@ class Hands:
         return float(np.sign(wanted) * np.clip(abs(wanted), _SMALLEST_PUSH, 1.0))
 
 
-def _bent_elbow(arm: str) -> np.ndarray:
+def bent_elbow(arm: str) -> np.ndarray:
     """Angles with the hand before the chest and the elbow out, from where solutions are near."""
     left = np.array([0.8, 2.4, -1.2, -1.1, -1.2, 1.4])
     return left if arm == "left_arm" else left * np.array([-1, 1, 1, -1, -1, -1])

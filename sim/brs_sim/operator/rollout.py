@@ -19,17 +19,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from brs_hardware.embodiment import Embodiment, load_embodiment
-from brs_hardware.safety.setup import SafetySetup, load_safety, make_supervisor
+from brs_hardware.safety.setup import load_safety
 from brs_hardware.teleop import TeleopMapper
 from brs_hardware.types import JoyConSample, LeaderSample, WholeBodyCommand, WholeBodyState
+from brs_sim.commanded import UNGUARDED, CommandedRobot
 from brs_sim.operator.hands import OperatorAction
 from brs_sim.operator.scripted import ScriptedOperator
 from brs_sim.world import World
 
 log = logging.getLogger(__name__)
 
-# Without the guards on postures, which take most of an episode's computing time.
-UNGUARDED = SafetySetup(collisions=False, balance=False)
 _TICK_S = 0.01
 _AFTER_S = 1.0  # time for things to come to rest at the end
 
@@ -64,10 +63,7 @@ class _Robot:
     ) -> None:
         self.world = World(embodiment, task, seed)
         setup = load_safety() if guarded else UNGUARDED
-        self.supervisor = make_supervisor(embodiment, setup)
-        self.supervisor.select_source(source)
-        self.supervisor.arm(0.0, self.world.whole_body_state())
-        self.source = source
+        self._robot = CommandedRobot(self.world, source, setup)
         self._pending: deque[tuple[float, WholeBodyCommand]] = deque()
 
     def send(self, arrival_s: float, command: WholeBodyCommand) -> None:
@@ -81,24 +77,9 @@ class _Robot:
         while self._pending and self._pending[0][0] <= time_s:
             arrival_s, command = self._pending.popleft()
             self.world.step(max(arrival_s - self.world.time_s, 0.0))
-            self._apply(command)
+            self._robot.apply(command)
         self.world.step(max(time_s - self.world.time_s, 0.0))
-        self._apply(None)
-
-    def _apply(self, command: WholeBodyCommand | None) -> None:
-        now_s, world = self.world.time_s, self.world
-        if command is not None:
-            stamped = replace(command, source=self.source, stamp_s=now_s)
-            self.supervisor.offer(now_s, stamped)
-        sent = self.supervisor.step(now_s, world.whole_body_state()).command
-        if sent is None:
-            return
-        for group in Embodiment.GROUPS:
-            world.command_joints(group, getattr(sent, group))
-        for gripper in Embodiment.GRIPPERS:
-            stroke_mm = world.embodiment.gripper(gripper).to_stroke_mm(getattr(sent, gripper))
-            world.command_gripper(gripper, stroke_mm)
-        world.command_base(*sent.base_velocity)
+        self._robot.apply(None)
 
 
 def roll_out(

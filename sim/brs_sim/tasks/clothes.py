@@ -143,7 +143,7 @@ class Clothes(StagedTask):
     def grasps(self) -> tuple[Grasp, ...]:
         """See Task."""
         handle = shifted(self._handle(), _FRONT_X, self.side, 0.0)
-        shoulder = shifted(self.hanging, -self.half_width + 0.025, 0.0, -_SHOULDER_DROP - 0.06)
+        shoulder = shifted(self.hanging, -self.half_width + 0.025, 0.0, -_SHOULDER_DROP - 0.01)
         before = np.array([_FRONT_X - 0.72, self.side - 0.2, 0.0])
         middle = np.append(shifted(self.sofa, 0.0, -0.1), _SOFA[2] + 0.06)
         at_sofa = np.array([middle[0] + 0.2, middle[1] - 0.42 - 0.55, np.pi / 2])
@@ -152,7 +152,8 @@ class Clothes(StagedTask):
             Grasp(
                 "shoulder of the jacket",
                 tool_pose(shoulder, 0.0, 0.2),
-                np.array([shoulder[0] - 0.72, shoulder[1] + 0.2, 0.0]),
+                np.array([shoulder[0] - 0.72, shoulder[1] - 0.2, 0.0]),
+                Deed(fixtures={"door": _DOOR_TRAVEL}),
             ),
             Grasp("middle of the sofa bed", tool_pose(middle, np.pi / 2, 0.5), at_sofa),
         )
@@ -257,7 +258,7 @@ class Clothes(StagedTask):
             sleeve = f.add_moving_part(
                 jacket,
                 name,
-                [x, 0, top - 0.02],
+                [x, 0, top - 0.10],
                 [1, 0, 0],
                 (-2.6, 2.6),
                 damping=0.01,
@@ -267,7 +268,7 @@ class Clothes(StagedTask):
             f.add_block(
                 sleeve,
                 name,
-                [-0.03, -_THICK / 2, -0.44],
+                [-0.03, -_THICK / 2, -0.38],
                 [0.03, _THICK / 2, 0.02],
                 dark,
                 mass=self.mass * 0.12,

@@ -27,8 +27,8 @@ from brs_sim.tasks.rules import Aloft, Closed, Near, Opened, StagedTask, both, i
 
 _LOW, _HIGH = np.array([-1.8, -3.6]), np.array([3.6, 1.9])
 _FRONT_X = 3.0  # of the kitchen [m]
-_DEPTH, _WIDTH, _FLOOR, _CEILING, _WALL = 0.52, 0.60, 0.66, 1.10, 0.02
-_HINGE_HEIGHT, _DOOR_THICK = 0.62, 0.035
+_DEPTH, _WIDTH, _FLOOR, _CEILING, _WALL = 0.52, 0.60, 0.74, 1.18, 0.02
+_HINGE_HEIGHT, _DOOR_THICK = 0.70, 0.035
 _HANDLE_OUT = 0.055
 _RACK = 0.02  # height of the rack's floor above that of the machine
 _DOOR_TRAVEL = 1.57
@@ -166,7 +166,8 @@ class Party(StagedTask):
             Grasp(
                 "inside the dishwasher",
                 tool_pose(inside, 0.0, 0.3, np.pi / 2),
-                shifted(before, 0.12, 0.0, 0.0),
+                shifted(before, 0.06, 0.0, 0.0),
+                Deed(fixtures={"door": _DOOR_TRAVEL}),
             ),
         )
 

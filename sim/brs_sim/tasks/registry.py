@@ -58,6 +58,7 @@ class Grasp:
     name: str
     tool: np.ndarray  # (4, 4) pose of a gripper's tool frame in the world
     stance: np.ndarray  # (3,) x, y [m], yaw [rad]: where the base can stand for it
+    after: Deed = field(default_factory=Deed)  # what has been done by then
 
 
 class Task(ABC):
@@ -112,7 +113,7 @@ class Task(ABC):
 
     @abstractmethod
     def grasps(self) -> tuple[Grasp, ...]:
-        """The places at which the task needs a hand, as the scene is at first."""
+        """The places at which the task needs a hand, one after the other."""
 
     def watch(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:  # noqa: B027
         """Called 50 times a simulated second: here tasks remember, and work their mechanisms."""

@@ -152,11 +152,13 @@ class Toilet(StagedTask):
         left, right = shifted(near, 0, -0.2, 0), shifted(near, 0.0, 0.2, 0)
         tab = shifted(self.hinge, -_LID[0] - _TAB[0] * 0.4, 0.0, _LID[2] - _TAB[2] / 2)
         button = shifted(self._button(), 0.0, 0.0, 0.02)
+        in_hand = (shifted(self.hinge, -0.6, 0.0, 1.0), f.turned(0.0))
+        wiping = Deed({"sponge": in_hand}, {"lid": _LID_TRAVEL})
         rear = shifted(self.hinge, -0.10, 0.14, -0.006 + 0.03)
         return (
             Grasp("sponge", tool_pose(self.sponge_place, 0.0, 0.9), right),
             Grasp("tab of the cover", tool_pose(tab, 0.0, 0.35, np.pi / 2), left),
-            Grasp("rear of the seat", tool_pose(rear, 0.0, 0.7), right),
+            Grasp("rear of the seat", tool_pose(rear, 0.0, 0.7), right, wiping),
             Grasp("button", tool_pose(button, 0.0, 0.7), left),
         )
 

@@ -135,6 +135,7 @@ class Trash(StagedTask):
         )
         drop = np.append(self.bin_centre, _BIN_HEIGHT + 0.06 + self.neck_height)
         inside = np.array([lever[0] - 0.72, lever[1] + 0.24, 0.0])
+        opened = Deed(fixtures={"door": 1.7})
         outside = np.array([self.bin_centre[0] - 0.85, self.bin_centre[1] + 0.1, 0.0])
         return (
             Grasp(
@@ -143,7 +144,7 @@ class Trash(StagedTask):
                 np.append(neck[:2] - 0.70 * along + 0.2 * np.array([-along[1], along[0]]), yaw),
             ),
             Grasp("lever", tool_pose(lever, 0.0, 0.4), inside),
-            Grasp("over the bin", tool_pose(drop, 0.0, 0.2), outside),
+            Grasp("over the bin", tool_pose(drop, 0.0, 0.2), outside, opened),
         )
 
     def _is_in_bin(self, model: mujoco.MjModel, data: mujoco.MjData) -> bool:
