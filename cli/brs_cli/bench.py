@@ -60,6 +60,7 @@ def groups() -> dict[str, Callable[[float], list[Figure]]]:
     from brs_cli.bench_executor import measure_executors
     from brs_cli.bench_fusion import measure_fusion
     from brs_cli.bench_safety import measure_safety
+    from brs_cli.bench_sim import measure_sim
     from brs_cli.bench_teleop import measure_teleop
 
     perception = (measure_fusion, measure_cloud)
@@ -73,6 +74,7 @@ def groups() -> dict[str, Callable[[float], list[Figure]]]:
         "executor": measure_executors,
         "perception": measure_perception,
         "data": measure_data,
+        "sim": measure_sim,
     }
 
 

@@ -1,0 +1,79 @@
+"""The simulator on one core: physics alone, and with three RGB-D cameras, in every task's scene.
+
+Both count the computing time of this process in all its threads, so that a busy machine and a
+renderer with several threads change nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from brs_cli.bench import Figure, figure
+from brs_hardware.embodiment import Embodiment, load_embodiment
+from brs_sim.cameras import CameraRenderer
+from brs_sim.tasks import task_names
+from brs_sim.world import World
+
+COMMAND_S, CAMERA_S = 0.01, 0.1  # of the robot node, and of data in BRS
+WIDTH, HEIGHT = 168, 94  # of the pictures that BRS's cameras publish
+LONGEST_S = 20.0  # a scene, of simulated time
+
+
+def measure_sim(seconds: float) -> list[Figure]:
+    """The slowest scene counts; a row tells each one's factor."""
+    robot = small_pictures(load_embodiment("r1"))
+    simulated_s = min(seconds, LONGEST_S)
+    rows: list[Figure] = []
+    for kind, target, measure in (
+        ("step", ">= 8", stepping),
+        ("camera", ">= 2.5", filming),
+    ):
+        factors = {name: measure(World(robot, name, 0), simulated_s) for name in task_names()}
+        rows.append(figure(f"{kind}_realtime_factor", min(factors.values()), "x", target))
+        rows += [figure(f"{kind}_realtime_{n}", value, "x") for n, value in factors.items()]
+    return rows
+
+
+def small_pictures(robot: Embodiment) -> Embodiment:
+    """The robot with pictures of the paper's size."""
+    cameras = {
+        name: replace(camera, width=WIDTH, height=HEIGHT) for name, camera in robot.cameras.items()
+    }
+    return replace(robot, cameras=cameras)
+
+
+def stepping(world: World, simulated_s: float) -> float:
+    """Simulated seconds a second of computing, commands and feedback included."""
+    return _factor(world, simulated_s, lambda: None)
+
+
+def filming(world: World, simulated_s: float) -> float:
+    """The same with colour and depth of all cameras ten times a simulated second."""
+    with CameraRenderer(world) as renderer:
+
+        def film() -> None:
+            snapshot = world.snapshot()
+            for name in world.embodiment.cameras:
+                renderer.render(snapshot, name)
+
+        film()
+        return _factor(world, simulated_s, film)
+
+
+def _factor(world: World, simulated_s: float, film: Callable[[], None]) -> float:
+    ready = np.asarray(world.task.start.joints["left_arm"])
+    world.step(0.2)
+    begun_s, pictures_s = time.process_time(), world.time_s
+    end_s = world.time_s + simulated_s
+    while world.time_s < end_s:
+        world.command_joints("left_arm", ready + 0.3 * np.sin(2.0 * world.time_s))
+        world.step(COMMAND_S)
+        world.feedback()
+        if world.time_s >= pictures_s:
+            pictures_s += CAMERA_S
+            film()
+    return simulated_s / (time.process_time() - begun_s)
