@@ -92,7 +92,9 @@ POLICIES = {
 @pytest.mark.parametrize("name", POLICIES)
 def test_training_lowers_loss_and_errors(name: str, data: Path, tmp_path: Path) -> None:
     log = Log()
-    run = trainer(data, tmp_path, log, policy=POLICIES[name], steps=90, log_every=1, validate_every=20)
+    run = trainer(
+        data, tmp_path, log, policy=POLICIES[name], steps=90, log_every=1, validate_every=20
+    )
     run.run()
     losses = log.column("train/loss")
     assert np.mean(losses[-15:]) < 0.7 * np.mean(losses[:20])
@@ -168,7 +170,7 @@ def test_data_without_what_a_policy_sees_is_refused(data: Path, tmp_path: Path) 
 def test_the_mean_of_weights_follows_them() -> None:
     model = torch.nn.Linear(1, 1, bias=False)
     mean = MeanWeights(model, keep=0.9)
-    expected = float(model.weight)
+    expected = model.weight.item()
     for step in range(200):
         with torch.no_grad():
             model.weight.fill_(float(step))
