@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -130,9 +131,20 @@ def main(arguments: list[str] | None = None) -> None:
         workers=options.workers,
         progress=tell,
     )
+    for line in repairs(index):
+        console.print(f"[yellow]in part[/] {line}")
     for name, reason in index.left_out.items():
         console.print(f"[yellow]left out[/] {name}: {reason}")
     print(f"{summary(index)}, in {time.monotonic() - begun_s:.1f} s: {options.out}")
+
+
+def repairs(index: Index) -> Iterator[str]:
+    """A line for each episode that was not whole."""
+    for episode in index.episodes:
+        if episode.torn:
+            damaged = episode.source.get("damaged_chunks", 0)
+            why = f"{damaged} chunks are damaged" if damaged else "its bag broke off"
+            yield f"{episode.name}: {why}; {episode.steps - episode.invalid_steps} steps are whole"
 
 
 def summary(index: Index) -> str:

@@ -28,13 +28,16 @@ class Bag(EpisodeReader):
     Args:
         bag: an episode's folder, or an .mcap file.
         walk: see EpisodeReader.
+        past_damage: go on behind a chunk that is damaged, and count it, in place of an error.
 
     Raises:
         EpisodeError: nothing there, or no MCAP file.
     """
 
-    def __init__(self, bag: str | Path, *, walk: bool = False) -> None:
+    def __init__(self, bag: str | Path, *, walk: bool = False, past_damage: bool = False) -> None:
         super().__init__(bag, walk=walk)
+        self._past_damage = past_damage
+        self._passed: set[tuple[Path, int]] = set()  # chunks that were found damaged
         self._counts: dict[Topic, int] = {}
         for found in self._scans:
             schemas, statistics = found.summary.schemas, found.summary.statistics
@@ -49,6 +52,11 @@ class Bag(EpisodeReader):
     def counts(self) -> dict[Topic, int]:
         """Messages by topic."""
         return self._counts
+
+    @property
+    def damaged_chunks(self) -> int:
+        """Chunks that were left out so far."""
+        return super().damaged_chunks + len(self._passed)
 
     @property
     def span_ns(self) -> tuple[int, int]:
@@ -80,8 +88,14 @@ class Bag(EpisodeReader):
             # What later chunks hold is not older than they say.
             ready = bisect_left(waiting, chunk.message_start_time, key=_log_time)
             yield from waiting[:ready]
-            found = [m for m in _read(path, chunk, wanted) if first <= m.log_time_ns < last]
-            waiting = sorted(waiting[ready:] + found, key=_log_time)
+            waiting = waiting[ready:]
+            try:
+                waiting += [m for m in _read(path, chunk, wanted) if first <= m.log_time_ns < last]
+            except DatasetError:
+                if not self._past_damage:
+                    raise
+                self._passed.add((path, chunk.chunk_start_offset))
+            waiting.sort(key=_log_time)
             if sum(len(message.data) for message in waiting) > _MOST_WAITING:
                 raise _damaged(path, "it is out of order throughout")
         yield from waiting

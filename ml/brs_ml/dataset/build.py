@@ -82,7 +82,8 @@ def build(
 
     It is made in `<out>.part` and renamed when it is whole. Broken off, the same call goes on
     with the episodes that were done. An episode that cannot be read does not end the build: it
-    is in `left_out` of the data set, with the reason.
+    is in `left_out` of the data set, with the reason. One that is damaged in part is used as far
+    as it is sound, marked `torn`, with the counts in its `source`.
 
     Args:
         episodes: folders of episodes (`find_episodes`).
@@ -143,8 +144,13 @@ def _owned(working: Path) -> Iterator[None]:
     """Hold a working folder against other builds.
 
     Raises:
-        DatasetError: another build has it.
+        DatasetError: another build has it, or it is a link.
     """
+    for path in (working, working / PARTS_FOLDER):
+        if path.is_symlink():
+            raise DatasetError(
+                f"leads elsewhere, to {path.resolve()}", where=str(path), remedy="remove that link"
+            )
     working.mkdir(parents=True, exist_ok=True)
     (working / _LOCK).touch()
     try:
@@ -237,7 +243,7 @@ def build_episode(job: Job) -> Outcome:
     sizes = {key: (int(c["height"]), int(c["width"])) for key, c in job.probe.cameras.items()}
     features = features_of(job.layout, config, sizes)
     try:
-        reader = Bag(job.probe.path)
+        reader = Bag(job.probe.path, past_damage=True)
         make_cloud = job.clouds() if config.clouds and job.clouds is not None else None
         with PartWriter(job.parts, name, features) as writer:
             steps = EpisodeSteps(reader, job.layout, config, make_cloud, writer)
@@ -265,7 +271,7 @@ def _entry(found: Probe, reader: Bag, valid: Any, report: dict[str, Any]) -> dic
         "robot": info.robot,
         "seed": info.seed,
         "invalid_steps": int((~valid).sum()),
-        "torn": reader.torn,
+        "torn": reader.torn or reader.damaged_chunks > 0,
         "source": {
             "bag": found.name,
             "fingerprint": found.fingerprint,

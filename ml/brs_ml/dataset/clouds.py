@@ -20,6 +20,7 @@ from brs_ml.dataset.errors import DatasetError
 
 POINT_BYTES = 9  # three 16-bit positions and three colour bytes
 _STEPS = 65535
+_MOST_POINTS = 1 << 22  # a few bytes can claim to unpack to any size
 
 
 class CloudCodec:
@@ -71,6 +72,12 @@ class CloudCodec:
             DatasetError: the bytes are damaged.
         """
         try:
+            size = zstandard.get_frame_parameters(data).content_size
+            if size > _MOST_POINTS * POINT_BYTES:
+                raise DatasetError(
+                    "a cloud claims more points than a cloud can have",
+                    remedy="do not trust this data",
+                )
             raw = self._decompressor.decompress(data)
         except zstandard.ZstdError as error:
             raise DatasetError(

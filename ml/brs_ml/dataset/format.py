@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -29,6 +30,8 @@ VERSION = 1
 INDEX = "dataset.json"
 ENCODINGS = ("column", "cloud", "jpeg")
 SPLITS = ("train", "validation")
+LARGEST_STEP = 1 << 27  # numbers, so that no index can ask for more memory than there is
+LARGEST_INDEX = 1 << 29  # [bytes]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,127}")
 _PLAIN: dict[str, tuple[type, ...]] = {"int": (int,), "str": (str,), "float": (int, float)}
 T = TypeVar("T")
@@ -51,6 +54,8 @@ class Feature:
             raise ValueError(f"encoding '{self.encoding}' is none of {', '.join(ENCODINGS)}")
         if self.dtype.startswith((">", "|O")) or "O" in self.dtype:
             raise ValueError(f"dtype '{self.dtype}' is neither little-endian nor plain numbers")
+        if min(self.shape, default=0) < 0 or math.prod(self.shape) > LARGEST_STEP:
+            raise ValueError(f"a step cannot hold {self.shape}")
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class EpisodeEntry:
     robot: str = ""
     seed: int = 0
     invalid_steps: int = 0  # steps within it that no window touches
-    torn: bool = False  # its bag broke off; what was whole is here
+    torn: bool = False  # its bag broke off or is damaged; what is whole is here
     source: Mapping[str, Any] = field(default_factory=dict)  # what it was built from
 
     def __post_init__(self) -> None:
@@ -199,6 +204,8 @@ def read_index(root: Path) -> Index:
     """
     path = root / INDEX
     try:
+        if path.stat().st_size > LARGEST_INDEX:
+            raise ValueError(f"larger than {LARGEST_INDEX} bytes")
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DatasetError(
@@ -206,7 +213,7 @@ def read_index(root: Path) -> Index:
             where=str(path),
             remedy="give the folder that `brs dataset build` made",
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, error) from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise DatasetError(f"is no {FORMAT}", where=str(path), remedy="convert it first")

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from rosbags.interfaces import Nodetype
+from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.base import TypesysError
 
@@ -14,6 +16,17 @@ from brs_ml.dataset.errors import DatasetError
 from brs_ml.episode.metadata import Topic
 from brs_ml.episode.reader import BagMessage
 
+_LONGEST_ARRAY = 1 << 20  # of those whose length is part of the definition
+_UNREADABLE = (
+    SerdeError,
+    ValueError,
+    IndexError,
+    AssertionError,
+    OverflowError,
+    RecursionError,
+    MemoryError,
+    struct.error,
+)
 _STAMP = {0: struct.Struct(">iI"), 1: struct.Struct("<iI")}
 _COLORS = {"rgb8": slice(None), "bgr8": slice(None, None, -1)}
 
@@ -57,11 +70,15 @@ class Decoder:
             return self.store.deserialize_cdr(message.data, message.type)
         except (TypesysError, KeyError) as error:
             raise _damaged(message, f"its type {message.type} is not defined ({error})") from None
-        except (ValueError, IndexError, AssertionError, struct.error) as error:
+        except _UNREADABLE as error:
             raise _damaged(message, f"{type(error).__name__}: {error}") from None
 
     def _learn(self, topic: Topic) -> None:
         types = get_types_from_msg(topic.schema_text, topic.type)
+        for name, (_, fields) in types.items():
+            for field, (kind, details) in fields:
+                if kind == Nodetype.ARRAY and details[1] > _LONGEST_ARRAY:
+                    raise ValueError(f"{name} has {details[1]} of '{field}'")
         self.store.register({k: v for k, v in types.items() if k not in self.store.types})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from brs_ml.episode.metadata import EpisodeInfo
 
 # Rates of one stream that differ by more than this factor are different rates.
 _RATE_FACTOR = 1.5
+_LARGEST_SIDE = 16_384  # of a picture [px]
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,14 @@ def probe(path: Path, config: BuildConfig) -> Probe:
     Raises:
         EpisodeError: it cannot be read, or a topic is missing.
     """
-    reader = Bag(path)
+    try:
+        check_name(path.name)
+    except ValueError as error:
+        raise DatasetError(str(error), where=str(path), remedy="rename it") from None
+    for file in path.glob("*.mcap"):
+        if not file.is_file():  # a pipe would keep us waiting for ever
+            raise DatasetError("is no file", where=str(file), remedy="leave the episode out")
+    reader = Bag(path, past_damage=True)
     counts = {topic.name: count for topic, count in reader.counts.items()}
     start_ns, end_ns = reader.span_ns
     seconds = max((end_ns - start_ns) * 1e-9, 1e-9)
@@ -106,6 +115,16 @@ def _camera(reader: Bag, camera: str) -> dict[str, Any]:
     decode = Decoder(reader.topics)
     for message in reader.messages([topic]):
         info = decode(message)
+        if not (0 < info.height <= _LARGEST_SIDE and 0 < info.width <= _LARGEST_SIDE):
+            raise DatasetError(
+                f"tells of pictures of {info.width} x {info.height}",
+                where=topic,
+                remedy="leave the episode out",
+            )
+        if not (0.0 < info.k[0] < math.inf and 0.0 < info.k[4] < math.inf):
+            raise DatasetError(
+                "tells of no focal length", where=topic, remedy="leave the episode out"
+            )
         return {
             "height": int(info.height),
             "width": int(info.width),

@@ -114,7 +114,8 @@ class Dataset:
         Raises:
             DatasetError: the step is not valid and has none, or the file is damaged.
         """
-        return unpack_image(self.packed(feature, (step,))[0])
+        shape = self.index.features[feature].shape if feature in self._spans else ()
+        return unpack_image(self.packed(feature, (step,))[0], shape)
 
     def cloud(self, step: int, points: int | None = None, feature: str = "cloud") -> np.ndarray:
         """(points, 6) float32 of a step: x, y, z [m], then red, green, blue from 0 to 1.
@@ -163,10 +164,14 @@ class Dataset:
 
     def _read(self, feature: str, step: int, offset: int, length: int) -> bytes:
         episode = self.episode_of(step)
+        path = blob_path(self.episodes[episode].name, feature)
+        known = self.index.files.get(path)
+        # Of that size it was when the data set was opened: no place may ask for more memory.
+        if known is None or offset + length > known.bytes:
+            raise _damaged(self.root / path, f"ends before {offset + length}")
         data = os.pread(self._descriptor(episode, feature), length, offset)
         if len(data) != length:
-            path = self.root / blob_path(self.episodes[episode].name, feature)
-            raise _damaged(path, f"ends before {offset + length}")
+            raise _damaged(self.root / path, f"ends before {offset + length}")
         return data
 
     def _descriptor(self, episode: int, feature: str) -> int:

@@ -14,8 +14,9 @@ with the length of an episode. Rules, all by capture stamps:
     pictures         the newest at or before the tick, not older than `max_image_age_s`
     cloud            of the pictures' colour and depth, the robot's joints at their stamps
 
-A step for which one of these is not known, or in which nobody drove, is not valid. Its action may
-be: a picture that is missing hides no action from the windows before it.
+A step for which one of these is not known, in which nobody drove or in which recording was paused
+is not valid. Its action may be, but not in a pause: a picture that is missing hides no action from
+the windows before it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from brs_ml.dataset.images import pack_image
 from brs_ml.dataset.layout import POSITION_PARTS, RobotLayout
 from brs_ml.dataset.messages import Decoder, color_of, depth_of, stamp_ns
 from brs_ml.dataset.samples import SampleReader
-from brs_ml.dataset.streams import NOBODY, Stream, drivers_at
+from brs_ml.dataset.streams import NOBODY, Stream, drivers_at, paused_at
 from brs_ml.dataset.writer import PartWriter
 from brs_ml.episode.reader import BagMessage
 
@@ -89,7 +90,8 @@ class EpisodeSteps:
         self._topics = self._wanted()
         if config.clouds:
             self._codec = CloudCodec(config.cloud_lower, config.cloud_upper, config.cloud_level)
-        self._drivers = reader.info.drivers
+        info = reader.info
+        self._drivers, self._pauses = info.drivers, info.pauses
         self._chosen: list[list[int]] = []  # stamp [ns] of each camera's picture, -1: none
         self._newest_settled_ns = -1
         self._late = 0
@@ -168,7 +170,8 @@ class EpisodeSteps:
         self._newest_settled_ns = tick_ns
         oldest_ns = tick_ns - round(self._config.align.max_image_age_s * 1e9)
         chosen = [queue.newest(tick_ns, oldest_ns) for queue in self._queues.values()]
-        complete = all(stamp is not None for stamp in chosen) and self._is_driven(tick_ns)
+        complete = all(stamp is not None for stamp in chosen)
+        complete = complete and bool(self._is_driven(np.array([tick_ns]))[0])
         if complete and self._config.clouds:
             complete = all(queue.info is not None for queue in self._queues.values())
         if complete and chosen:
@@ -215,8 +218,11 @@ class EpisodeSteps:
         parts = ("torso", "left_arm", "right_arm", "left_gripper", "right_gripper")
         return {part: value[self._layout.slice_of(part)] for part in parts}, value[-3:]
 
-    def _is_driven(self, tick_ns: int) -> bool:
-        return bool(drivers_at(self._drivers, np.array([tick_ns]))[0] != NOBODY)
+    def _is_driven(self, ticks_ns: np.ndarray) -> np.ndarray:
+        """(n,) bool, whether somebody drove in each step, and it was recorded."""
+        period_ns = align.period_ns(self._config.align.rate_hz)
+        paused = paused_at(self._pauses, ticks_ns, period_ns)
+        return np.asarray((drivers_at(self._drivers, ticks_ns) != NOBODY) & ~paused)
 
     def _finish(self, ticks: np.ndarray) -> Aligned:
         proprioception, measured = self._proprioception(ticks)
@@ -224,17 +230,19 @@ class EpisodeSteps:
         driver = drivers_at(self._drivers, ticks)
         stamps = np.array(self._chosen, np.int64).reshape(len(ticks), len(self._cameras))
         seen = (stamps >= 0).all(axis=1)
-        commanded &= driver != NOBODY
+        commanded &= self._is_driven(ticks)
         valid = measured & commanded & seen
         missing = {
             "proprioception": int((~measured).sum()),
             "action or driver": int((~commanded).sum()),
             "pictures": int((~seen).sum()),
         }
+        damaged = self._reader.damaged_chunks
         if not valid.any():
             raise DatasetError(
                 f"no step of {len(ticks)} is complete; without "
-                + ", ".join(f"{name}: {count}" for name, count in missing.items()),
+                + ", ".join(f"{name}: {count}" for name, count in missing.items())
+                + (f"; {damaged} chunks are damaged" if damaged else ""),
                 where=str(self._reader.path),
                 remedy="check what was recorded, or how old samples may be",
             )
@@ -257,6 +265,7 @@ class EpisodeSteps:
             "missing": missing,
             "repeated_pictures": int(repeated.sum()),
             "late_pictures": self._late,
+            "damaged_chunks": damaged,
         }
         return Aligned(columns, ticks[kept], report)
 

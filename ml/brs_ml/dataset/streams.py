@@ -111,3 +111,19 @@ def drivers_at(spans: Sequence[Mapping[str, Any]], times_ns: np.ndarray) -> np.n
         source = str(span["source"])
         out[inside] = DRIVERS.index(source) if source in DRIVERS[1:OTHER] else OTHER
     return out
+
+
+def paused_at(
+    pauses: Sequence[Mapping[str, int]], times_ns: np.ndarray, length_ns: int
+) -> np.ndarray:
+    """(n,) bool, whether recording was paused at some moment of each step.
+
+    Args:
+        pauses: `{"start_ns", "stop_ns"}` of an episode.
+        times_ns: (n,) beginnings of the steps [ns].
+        length_ns: of a step [ns].
+    """
+    paused = np.zeros(len(times_ns), bool)
+    for span in pauses:
+        paused |= (times_ns <= span["stop_ns"]) & (times_ns + length_ns > span["start_ns"])
+    return paused

@@ -80,7 +80,7 @@ def _lz4(packed: bytes | memoryview, size: int) -> bytes:
     from lz4.frame import LZ4FrameDecompressor
 
     try:
-        data: bytes = LZ4FrameDecompressor().decompress(packed, max_length=size)
+        data: bytes = LZ4FrameDecompressor().decompress(packed, max_length=size + 1)
     except RuntimeError as error:
         raise ValueError(str(error)) from None
     return data

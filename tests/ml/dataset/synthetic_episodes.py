@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from brs_ml.dataset import AlignConfig, BuildConfig, Frame, Part, RobotLayout
+from brs_ml.dataset import (
+    AlignConfig,
+    BuildConfig,
+    Dataset,
+    Frame,
+    Part,
+    RobotLayout,
+    build,
+    find_episodes,
+)
 from brs_ml.episode import EpisodeInfo, EpisodeWriter, Topic
 
 INTERFACES = Path(__file__).parents[3] / "ros_ws/src/brs_interfaces/msg"
@@ -74,6 +83,7 @@ class Recipe:
     picture_hz: float = 15.0
     focal: float = 30.0
     drivers: tuple[tuple[str, float, float], ...] = ()
+    pauses: tuple[tuple[float, float], ...] = ()
     # (kind, seconds) -> whether a sample is left out: state, command or a camera's name
     gap: Callable[[str, float], bool] = lambda kind, seconds: False
     depth: bool = True
@@ -95,6 +105,7 @@ def record(folder: Path, recipe: Recipe | None = None) -> Path:
         drivers=[
             {"source": s, "start_ns": stamp(a), "stop_ns": stamp(b)} for s, a, b in recipe.drivers
         ],
+        pauses=[{"start_ns": stamp(a), "stop_ns": stamp(b)} for a, b in recipe.pauses],
     )
     writer = EpisodeWriter(folder, info, chunk_bytes=40_000)
     for seconds, topic, kind, data in sorted(_messages(recipe), key=lambda entry: entry[0]):
@@ -236,3 +247,19 @@ def settings(**changes: Any) -> BuildConfig:
         **changes,
     }
     return BuildConfig(align=AlignConfig(cameras=CAMERAS, **align), **values)
+
+
+def made(
+    root: Path, recipes: dict[str, Recipe] | None = None, out: str = "set", **changes: Any
+) -> Dataset:
+    """A data set of episodes recorded for it."""
+    for name, recipe in (recipes or {"one": Recipe()}).items():
+        if not (root / "episodes" / name).exists():
+            record(root / "episodes" / name, recipe)
+    episodes = find_episodes([root / "episodes"])
+    build(episodes, root / out, layout(), settings(**changes), clouds=TellingClouds)
+    return Dataset(root / out, verify=True)
+
+
+def seconds_of(dataset: Dataset) -> np.ndarray:
+    return (dataset.column("stamp_ns") - START_NS) * 1e-9
