@@ -33,7 +33,7 @@ class Reached:
     qpos: np.ndarray  # of the robot alone, base first
     position_error_m: float
     angle_error_rad: float
-    overlap_m: float  # how deep the robot, but for its fingers, is in furniture or things
+    overlap_m: float  # how deep the robot, but for its fingers, is in furniture, things or itself
     overlap: str  # with what
 
     @property
@@ -81,7 +81,7 @@ class Reach:
         return best
 
     def _overlap(self, world: World, qpos: np.ndarray) -> tuple[float, str]:
-        """How deep the robot is in furniture or things [m], and in which."""
+        """How deep the robot is in furniture, things or itself [m], and in which."""
         model, data = world.model, mujoco.MjData(world.model)
         data.qpos[:] = world.snapshot().qpos
         for name, value in zip(self.joints, qpos, strict=True):
@@ -94,7 +94,7 @@ class Reach:
             robots = model.body_rootid[bodies] == root
             names = [model.body(body).name for body in bodies]
             fingers = any("finger" in name for name in names)
-            if robots.any() and not (robots.all() or fingers) and -distance > deepest:
+            if robots.any() and not fingers and -distance > deepest:
                 deepest, where = float(-distance), " and ".join(names)
         return deepest, where
 
