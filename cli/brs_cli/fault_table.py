@@ -120,6 +120,7 @@ def command_faults() -> list[Fault]:
             Sign.SAFETY,
             "not_a_number",
             prepare=nan.prepare,
+            loses="/teleop/command",
         ),
     ]
 
