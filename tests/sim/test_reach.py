@@ -63,4 +63,4 @@ def test_what_is_out_of_reach_or_in_the_way_is_told(reach: Reach) -> None:
     in_the_shelf = Grasp("inside", box.tool, np.array([0.0, 1.4, 0.0]))
     found = reach.solve(world, in_the_shelf)
     assert found.overlap_m > 0.02
-    assert "shelf" in found.overlap
+    assert "shelf" in found.overlap or "walls" in found.overlap
