@@ -12,6 +12,7 @@ import operator
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -59,21 +60,20 @@ def groups() -> dict[str, Callable[[float], list[Figure]]]:
     from brs_cli.bench_data import measure_data
     from brs_cli.bench_executor import measure_executors
     from brs_cli.bench_fusion import measure_fusion
+    from brs_cli.bench_memory import measure_memory
     from brs_cli.bench_safety import measure_safety
     from brs_cli.bench_sim import measure_sim
     from brs_cli.bench_teleop import measure_teleop
 
-    perception = (measure_fusion, measure_cloud)
-
-    def measure_perception(seconds: float) -> list[Figure]:
-        return [row for measure in perception for row in measure(seconds)]
+    def one_after_another(*measures: Callable[[float], list[Figure]]) -> Any:
+        return lambda seconds: [row for measure in measures for row in measure(seconds)]
 
     return {
         "teleop": measure_teleop,
         "safety": measure_safety,
         "executor": measure_executors,
-        "perception": measure_perception,
-        "data": measure_data,
+        "perception": one_after_another(measure_fusion, measure_cloud),
+        "data": one_after_another(measure_data, measure_memory),
         "sim": measure_sim,
     }
 
