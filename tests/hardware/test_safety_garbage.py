@@ -12,6 +12,7 @@ from robot_samples import command_like, state_at
 
 from brs_hardware.embodiment import Embodiment
 from brs_hardware.safety import (
+    ROUTINE,
     Mode,
     SafetyConfig,
     SafetyEvent,
@@ -192,6 +193,43 @@ def test_a_joint_asked_to_go_faster_than_it_may_is_told_of(supervisor: SafetySup
     assert event.part == "left_arm_joint4"
     assert f"{robot.left_arm.max_velocity[3]:.2f} rad/s" in event.message
     assert not said[0] and not said[-1]  # not while it speeds up, nor when it is there
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "part"),
+    [
+        ({"base_velocity": np.array([0.3, 0.0, 0.0])}, "base_acceleration", "base"),
+        ({"right_gripper": 1.0}, "gripper_speed", "right_gripper"),
+    ],
+)
+def test_what_takes_its_time_is_told_while_it_does(
+    supervisor: SafetySupervisor, change: dict[str, object], rule: str, part: str
+) -> None:
+    state = state_at(supervisor.embodiment, 100.0)
+    told = []
+    for step in range(1, 80):
+        now_s = 100.0 + step * STEP_S
+        state = dataclasses.replace(state, stamp_s=now_s)
+        supervisor.offer(now_s, command_like(state, now_s, **change))
+        events = supervisor.step(now_s, state).events
+        told.append([event.part for event in events if event.rule == rule])
+    assert told[0] == [part] and rule in ROUTINE
+    assert not told[-1]
+
+
+def test_a_policy_is_told_that_it_begins_slowly(supervisor: SafetySupervisor) -> None:
+    state = state_at(supervisor.embodiment, 100.0)
+    supervisor.disarm()
+    assert not supervisor.select_source("policy")
+    assert not supervisor.arm(100.0, state)
+    told = []
+    for step in range(1, 120):
+        now_s = 100.0 + step * STEP_S
+        state = dataclasses.replace(state, stamp_s=now_s)
+        supervisor.offer(now_s, dataclasses.replace(command_like(state, now_s), source="policy"))
+        told += [[e.message for e in supervisor.step(now_s, state).events if e.rule == "lead_in"]]
+    assert "a policy begins slowly: 1" in told[0][0] and "lead_in" in ROUTINE
+    assert not told[-1]
 
 
 def followed(state: WholeBodyState, command: WholeBodyCommand) -> WholeBodyState:

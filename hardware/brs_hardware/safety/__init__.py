@@ -2,6 +2,7 @@
 
 from brs_hardware.safety.supervisor import BaseGuard, BaseLimits, PostureGuard, SafetySupervisor
 from brs_hardware.safety.verdict import (
+    ROUTINE,
     SOURCES,
     Mode,
     SafetyConfig,
@@ -11,6 +12,7 @@ from brs_hardware.safety.verdict import (
 )
 
 __all__ = [
+    "ROUTINE",
     "SOURCES",
     "BaseGuard",
     "BaseLimits",

@@ -131,8 +131,8 @@ class CommandedMotion:
 
     def drive(
         self, wanted: np.ndarray, scale: float, max_acceleration: np.ndarray, dt_s: float
-    ) -> SafetyEvent | None:
-        """Move the base velocity (3,) toward what is wanted.
+    ) -> list[SafetyEvent]:
+        """Move the base velocity (3,) toward what is wanted, and tell what the limits changed.
 
         Args:
             wanted: (3,) vx, vy [m/s], wz [rad/s].
@@ -144,25 +144,30 @@ class CommandedMotion:
         fastest = base.max_velocity * scale
         still = np.where(np.abs(wanted) < base.deadband, 0.0, wanted)
         inside = np.clip(still, -fastest, fastest)
-        self.base_velocity = limit_change(
-            self.base_velocity, inside, np.minimum(base.max_acceleration, max_acceleration), dt_s
-        )
-        if np.all(np.abs(still) <= fastest * _WORTH_TELLING):
-            return None
-        why = "" if scale == 1.0 else f" ({scale:.0%} for this posture)"
-        return SafetyEvent(
-            "base_velocity",
-            Severity.LIMITED,
-            "base",
-            f"base asked for {_listed(wanted)}; limited to {_listed(fastest)}{why}",
-        )
+        gain = np.minimum(base.max_acceleration, max_acceleration)
+        self.base_velocity = limit_change(self.base_velocity, inside, gain, dt_s)
+        events = []
+        if np.any(np.abs(still) > fastest * _WORTH_TELLING):
+            why = "" if scale == 1.0 else f" ({scale:.0%} for this posture)"
+            message = f"base asked for {_listed(wanted)}; limited to {_listed(fastest)}{why}"
+            events.append(SafetyEvent("base_velocity", Severity.LIMITED, "base", message))
+        if np.any(np.abs(inside - self.base_velocity) > gain * _BEHIND_S):
+            message = f"base speeds up by at most {_listed(gain)} a second"
+            events.append(SafetyEvent("base_acceleration", Severity.INFO, "base", message))
+        return events
 
-    def grip(self, target: WholeBodyCommand, dt_s: float) -> None:
+    def grip(self, target: WholeBodyCommand, dt_s: float) -> list[SafetyEvent]:
         """Move the grippers toward a command (0 open .. 1 closed) for `dt_s`, at their speed."""
+        events = []
         for name, now in self.grippers.items():
-            reach = self.embodiment.gripper(name).max_speed * dt_s
+            fastest = self.embodiment.gripper(name).max_speed
+            reach = fastest * dt_s
             wanted = min(max(getattr(target, name), 0.0), 1.0)
             self.grippers[name] = float(min(max(wanted, now - reach), now + reach))
+            if abs(wanted - self.grippers[name]) > fastest * _BEHIND_S:
+                message = f"{name} closes and opens by at most {fastest:.3g} a second"
+                events.append(SafetyEvent("gripper_speed", Severity.INFO, name, message))
+        return events
 
     def command(self, stamp_s: float, source: str) -> WholeBodyCommand:
         """All of it as one command, stamped [s] as what it follows."""

@@ -329,8 +329,12 @@ class SafetySupervisor:
         before, speed = motion.position, motion.velocity
         if target is not None:
             wanted = motion.row({name: getattr(target, name) for name in Embodiment.GROUPS})
-            events += motion.toward(wanted, dt_s, self._lead_in(dt_s))
-            motion.grip(target, dt_s)
+            share = self._lead_in(dt_s)
+            if share < 1.0:
+                begins = f"a policy begins slowly: {share:.0%} of the joint speed"
+                events.append(SafetyEvent("lead_in", Severity.INFO, "", begins))
+            events += motion.toward(wanted, dt_s, share)
+            events += motion.grip(target, dt_s)
         elif self._contact:
             # Give way to where the robot was stopped, instead of pressing on.
             motion.base_velocity = np.zeros(3)
@@ -343,12 +347,13 @@ class SafetySupervisor:
             if self._base_guard is not None:
                 joints = motion.groups(motion.position)
                 limits = self._base_guard.limits(joints, base_pose, target.base_velocity)
-            event = limits.event or motion.drive(
-                target.base_velocity, limits.scale, limits.max_acceleration, dt_s
-            )
             if limits.event:
                 motion.base_velocity = np.zeros(3)
-            events += [event] if event else []
+                events.append(limits.event)
+            else:
+                events += motion.drive(
+                    target.base_velocity, limits.scale, limits.max_acceleration, dt_s
+                )
         return events
 
     def _lead_in(self, dt_s: float) -> float:

@@ -11,6 +11,8 @@ from brs_hardware.embodiment import LONGEST_TIMEOUT_S
 from brs_hardware.types import WholeBodyCommand
 
 SOURCES = ("teleop", "policy", "replay")
+# Rules that act at every start and stop: told, but no news to a log.
+ROUTINE = frozenset({"base_acceleration", "gripper_speed", "lead_in"})
 
 
 class Mode(IntEnum):

@@ -23,6 +23,7 @@ from std_srvs.srv import Trigger
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import BrsError, ConfigError
 from brs_hardware.safety import (
+    ROUTINE,
     SOURCES,
     Mode,
     SafetyEvent,
@@ -296,7 +297,7 @@ class RobotNode(LifecycleNode):
     def _log_changes(self, events: tuple[SafetyEvent, ...]) -> None:
         current = {event.rule: event for event in events}
         for rule, event in current.items():
-            if rule not in self._events:
+            if rule not in self._events and rule not in ROUTINE:
                 log(self, int(event.severity) > 0, f"{rule}: {event.message}")
         self._events = current
 
