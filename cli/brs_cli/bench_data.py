@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from brs_cli.bench import Figure, figure
-from brs_cli.bench_lerobot import Draw, rgb_windows
+from brs_cli.bench_lerobot import rgb_windows
 from brs_cli.dataset_build import parse, settings
 from brs_cli.dataset_clouds import CloudFactory, layout_of
 from brs_cli.environment import ROOT
@@ -28,6 +28,7 @@ from brs_ml.dataset import Dataset, WindowReader, WindowSpec, build, find_episod
 TASK = "shelves"
 EPISODES = ROOT / "out" / "bench" / "episodes"
 _SPEC = WindowSpec()
+Draw = Callable[[int], Any]
 
 
 def measure_data(seconds: float) -> list[Figure]:
@@ -51,9 +52,7 @@ def measure_data(seconds: float) -> list[Figure]:
             figures = [*factors, *_windows(dataset, rival, share_s), *_sizes(dataset, rival)]
         finally:
             rival.close()
-        return figures + rgb_windows(
-            dataset, folder, share_s, lambda draw, count: _rate(draw, count, (), share_s)
-        )
+        return figures + rgb_windows(dataset, folder, share_s)
 
 
 def _episodes() -> Path:
