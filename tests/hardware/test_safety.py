@@ -379,7 +379,7 @@ def test_guards_change_the_posture_and_the_base_and_are_told_of(robot: Embodimen
     assert bench.supervisor.arm(bench.now_s, bench.state) == ""
     arm = bench.state.left_arm.position
     verdict = bench.run(0.1, left_arm=arm + 0.3, **DRIVE)
-    assert verdict.command and rules(verdict) == {"wall", "base_velocity"}
+    assert verdict.command and rules(verdict) == {"wall", "base_velocity", "base_acceleration"}
     np.testing.assert_allclose(verdict.command.left_arm, arm, atol=1e-9)
     assert verdict.command.base_velocity[0] == pytest.approx(0.05 * 0.1)
     assert bench.run(2.0, **DRIVE).command.base_velocity[0] == pytest.approx(0.03)  # type: ignore[union-attr]
