@@ -77,7 +77,7 @@ class Decoder:
         types = get_types_from_msg(topic.schema_text, topic.type)
         for name, (_, fields) in types.items():
             for field, (kind, details) in fields:
-                if kind == Nodetype.ARRAY and details[1] > _LONGEST_ARRAY:
+                if kind == Nodetype.ARRAY and int(details[1]) > _LONGEST_ARRAY:
                     raise ValueError(f"{name} has {details[1]} of '{field}'")
         self.store.register({k: v for k, v in types.items() if k not in self.store.types})
 
