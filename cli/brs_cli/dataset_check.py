@@ -101,7 +101,7 @@ def _repair(report: Report, root: Path, console: Console) -> int:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point; ends with the exit status."""
     options = parse(arguments)
-    console = Console(stderr=True)
+    console = Console(stderr=True, soft_wrap=True)
     try:
         report = run(options, console)
         if options.json:

@@ -75,7 +75,7 @@ def _checked(
         for name, valid in (("proprioception", "valid"), ("action", "action_valid"))
     )
     figures = {"seconds": float(times_s[-1])}
-    motion = Motion.of(robot, state, action, findings)
+    motion = Motion.of(robot, state, action, config.motion, findings)
     if motion is not None:
         check_motion(motion, config.motion, findings)
         figures["path_rad"] = path_length(motion)

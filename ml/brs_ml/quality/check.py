@@ -70,7 +70,7 @@ class Checker:
         record = gather(folder, info, robot, self.config, self.judges, findings)
         check_contents(record, findings)
         check_times(record, self.config.times, findings)
-        motion = motion_of(record, findings)
+        motion = motion_of(record, self.config, findings)
         figures: dict[str, float] = {"seconds": record.seconds}
         if motion is not None:
             check_motion(motion, self.config.motion, findings)
@@ -153,12 +153,13 @@ def check_contents(record: Record, findings: Findings) -> None:
         findings.add("metadata", "metadata.yaml", f"tells of {told} messages, there are {held}")
 
 
-def motion_of(record: Record, findings: Findings) -> Motion | None:
+def motion_of(record: Record, config: QualityConfig, findings: Findings) -> Motion | None:
     """What the robot did, from the recorded state and commands."""
-    width = record.robot.layout.size
+    width, stray_s = record.robot.layout.size, config.times.clock_jump_s
 
     def seconds(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
-        stamps, values = samples.arrays(width)
+        stamps, values = samples.arrays(width, stray_s)
         return (stamps - record.start_ns) * 1e-9, values
 
-    return Motion.of(record.robot, seconds(record.state), seconds(record.command), findings)
+    state, command = seconds(record.state), seconds(record.command)
+    return Motion.of(record.robot, state, command, config.motion, findings)

@@ -31,7 +31,7 @@ class TimeLimits:
     least_camera_hz: float = 10.0
     dropped_share: float = 0.01  # of the messages of a topic
     lost: int = 0  # messages of all topics that the recorder says it lost
-    jitter: float = 1.0  # 95th percentile of how far intervals are from the median, in medians
+    jitter: float = 1.0  # 95th percentile of how far intervals are from their mean, in means
     gap_s: float = 0.3  # of the topics in `least_hz`
     camera_gap_s: float = 0.5
     silence_s: float = 1.0  # of all topics
@@ -67,6 +67,7 @@ class PictureLimits:
 class MotionLimits:
     """What the robot does."""
 
+    longest_s: float = 7200.0  # longer episodes have a wrong clock
     frozen_s: float = 0.5  # measurements of a part that do not change at all
     frozen_command: float = 0.05  # while it is told to move by this [rad or m/s]
     limit_margin_rad: float = 0.01  # this close to a limit is at it
@@ -117,7 +118,7 @@ class QualityConfig:
     pictures: PictureLimits = field(default_factory=PictureLimits)
     motion: MotionLimits = MotionLimits()
     set: SetLimits = SetLimits()
-    # Rule -> error, warning, note or off, where it is not the usual one.
+    # Rule -> error, warning, note or ignore, where it is not the usual one.
     severity: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

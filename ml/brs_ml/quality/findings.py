@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-ERROR, WARNING, NOTE, OFF = SEVERITIES = ("error", "warning", "note", "off")
+# YAML takes "off" for false.
+ERROR, WARNING, NOTE, IGNORE = SEVERITIES = ("error", "warning", "note", "ignore")
 
 # Rule -> its severity, unless configured, and what it looks at.
 RULES: Mapping[str, tuple[str, str]] = {
@@ -113,9 +114,9 @@ class Findings:
         limit: float | None = None,
         spans_s: Sequence[tuple[float, float]] = (),
     ) -> None:
-        """Add one, unless its rule is off."""
+        """Add one, unless its rule is ignored."""
         severity = self._severities.get(rule, RULES[rule][0])
-        if severity != OFF:
+        if severity != IGNORE:
             spans = tuple((round(float(a), 3), round(float(b), 3)) for a, b in spans_s)
             self._list.append(
                 Finding(

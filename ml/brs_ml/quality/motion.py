@@ -40,6 +40,7 @@ class Motion:
         robot: RobotFacts,
         state: tuple[np.ndarray, np.ndarray],
         command: tuple[np.ndarray, np.ndarray],
+        limits: MotionLimits,
         findings: Findings,
     ) -> Motion | None:
         """From times [s], rising, and values; samples with a NaN are told of and left out.
@@ -52,6 +53,10 @@ class Motion:
             for what, samples in (("state", state), ("command", command))
         )
         if len(state_s) < 2:
+            return None
+        if (span_s := state_s[-1] - state_s[0]) > limits.longest_s:
+            text = f"stamps span {span_s / 3600:.1f} h; motion is not looked at"
+            findings.add("clock_jump", "state", text, span_s, limits.longest_s)
             return None
         even_s, even = smoothness.uniform(state_s, state_values)
         speed = smoothness.derivative(even, 1)

@@ -18,10 +18,10 @@ _STYLE = """
 body { font: 14px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 1150px; color: #222;
   padding: 0 1em }
 h1 { font-size: 1.5em } h2 { font-size: 1.15em; margin-top: 2em }
-table { border-collapse: collapse; width: 100% } img { max-width: 100% }
+table { border-collapse: collapse } img { max-width: 100% }
 th, td { text-align: left; padding: .25em .7em .25em 0; border-bottom: 1px solid #ddd;
   vertical-align: top }
-td { overflow-wrap: anywhere } table.episodes td:not(:first-child) { white-space: nowrap }
+td { overflow-wrap: anywhere } .episodes td:not(:first-child), .rule { white-space: nowrap }
 th.sortable { cursor: pointer } th.sortable::after { content: " \\2195"; color: #aaa }
 .error { color: #c62828; font-weight: 600 } .warning { color: #b86e00 } .note { color: #607d8b }
 .good { color: #2e7d32 }
@@ -100,7 +100,7 @@ def _rules(findings: Sequence[Finding]) -> Iterable[str]:
         for rule, (_, text) in RULES.items():
             if count := counts[severity, rule]:
                 yield (
-                    f'<tr><td class="{severity}">{severity}</td><td>{rule}</td>'
+                    f'<tr><td class="rule {severity}">{severity}</td><td class="rule">{rule}</td>'
                     f"<td>{count}</td><td>{escape(text)}</td></tr>"
                 )
     yield "</tbody></table>"
@@ -149,9 +149,10 @@ def _findings(findings: Sequence[Finding]) -> Iterable[str]:
         return
     yield "<table><tbody>"
     for finding in findings:
+        severity, text = finding.severity, escape(finding.text)
         yield (
-            f'<tr><td class="{finding.severity}">{finding.severity}</td><td>{finding.rule}</td>'
-            f"<td>{escape(finding.where)}</td><td>{escape(finding.text)}</td>"
+            f'<tr><td class="rule {severity}">{severity}</td><td class="rule">{finding.rule}</td>'
+            f"<td>{escape(finding.where)}</td><td>{text}</td>"
             f"<td>{_limit(finding)}</td><td>{_when(finding)}</td></tr>"
         )
     yield "</tbody></table>"

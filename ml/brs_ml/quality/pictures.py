@@ -90,7 +90,8 @@ class CameraTrack:
 
     def finish(self) -> None:
         """No more pictures come."""
-        self.unpaired += len(self._colors)
+        # The episode may end between the newest picture and its depth.
+        self.unpaired += sum(stamp != self.stamps_ns[-1] for stamp in self._colors)
         self._colors.clear()
         self._depths.clear()
 

@@ -35,7 +35,7 @@ def overview(episodes: Sequence[EpisodeReport]) -> bytes:
     lengths.set_ylabel("length [s]")
     for success, text in ((True, "success"), (False, "failure"), (None, "not judged")):
         lengths.bar([0], [0], color=colors[success], label=text)
-    lengths.legend(ncols=3, fontsize=7, loc="lower right")
+    _legend(lengths)
     paths.bar(numbers, [episode.figures.get("path_rad", 0.0) for episode in episodes])
     paths.set_ylabel("path [rad]")
     streams = defaultdict(list)
@@ -47,7 +47,7 @@ def overview(episodes: Sequence[EpisodeReport]) -> bytes:
     rates.set_ylabel("rate [Hz]")
     rates.set_ylim(bottom=0.0)
     if streams:
-        rates.legend(ncols=3, fontsize=7, loc="lower right")
+        _legend(rates)
     if len(episodes) <= _LABELLED:
         names = [_plain(episode.name) for episode in episodes]
         rates.set_xticks(list(numbers), names, rotation=30, ha="right", fontsize=7)
@@ -63,14 +63,15 @@ def timeline(episode: EpisodeReport, findings: Sequence[Finding]) -> bytes:
         EpisodeError: Matplotlib is not installed.
     """
     timed = [finding for finding in findings if finding.spans_s]
-    figure = _figure(11.0, 2.1 + 0.17 * len(timed))
-    speed, when = figure.subplots(2, 1, sharex=True, height_ratios=(6, 0.4 + 0.7 * len(timed)))
+    figure = _figure(11.0, 2.0 + 0.2 * len(timed))
+    heights = (7, len(timed) + 0.5) if timed else (1,)
+    axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)
+    speed, when = axes[0, 0], axes[-1, 0]
     if episode.curves is not None:
+        times_s, speeds = episode.curves.times_s, episode.curves.speeds
         for part in PARTS:
-            speed.plot(
-                episode.curves.times_s, episode.curves.speeds[part], label=part, linewidth=0.8
-            )
-        speed.legend(ncols=6, fontsize=7, loc="upper right")
+            speed.plot(times_s, speeds[part], label=part, linewidth=0.8)
+        _legend(speed)
     speed.set_ylabel("of allowed speed", fontsize=8)
     speed.set_ylim(bottom=0.0)
     for row, finding in enumerate(timed):
@@ -78,10 +79,16 @@ def timeline(episode: EpisodeReport, findings: Sequence[Finding]) -> bytes:
             width_s = max(end_s - begin_s, episode.seconds / 400)
             when.barh(-row, width_s, left=begin_s, height=0.7, color=_COLORS[finding.severity])
     labels = [_plain(f"{finding.rule} {finding.where}"[-44:]) for finding in timed]
-    when.set_yticks([-row for row in range(len(timed))], labels, fontsize=7)
+    if timed:
+        when.set_yticks([-row for row in range(len(timed))], labels, fontsize=7)
     when.set_xlim(0.0, max(episode.seconds, 1e-3))
     when.set_xlabel("time [s]", fontsize=8)
     return _png(figure)
+
+
+def _legend(axes: Any) -> None:
+    """Beside the plot, so that it hides nothing."""
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
 
 
 def _short(stream: str) -> str:

@@ -64,19 +64,25 @@ class Times:
 
 @dataclass
 class Samples:
-    """Stamps and values of state or command."""
+    """Stamps, times of reception and values of state or command."""
 
     stamps_ns: list[int] = field(default_factory=list)
+    log_ns: list[int] = field(default_factory=list)
     values: list[np.ndarray] = field(default_factory=list)
 
-    def arrays(self, width: int) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) stamps, strictly rising, and (n, width) values; what steps back is left out."""
+    def arrays(self, width: int, stray_s: float) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) stamps, strictly rising, and (n, width) values.
+
+        Stamps that step back, or are farther than `stray_s` from where reception puts them, are
+        left out: one from the far future would hide all that come after it.
+        """
         stamps = np.array(self.stamps_ns, dtype=np.int64)
         values = np.array(self.values, dtype=np.float64).reshape(len(stamps), width)
-        if not len(stamps):
-            return stamps, values
+        late_s = (np.array(self.log_ns, dtype=np.int64) - stamps) * 1e-9
+        near = np.abs(late_s - np.median(late_s)) <= stray_s if len(stamps) else late_s > 0.0
+        stamps, values = stamps[near], values[near]
         highest = np.maximum.accumulate(stamps)
-        keep = np.concatenate([[True], stamps[1:] > highest[:-1]])
+        keep = np.append(np.ones(min(len(stamps), 1), bool), stamps[1:] > highest[:-1])
         return stamps[keep], values[keep]
 
 
@@ -131,7 +137,8 @@ def gather(
         EpisodeError: nothing of it can be read.
     """
     reader = Bag(path)
-    record = Record(path, info, robot, *reader.span_ns, reader.torn)
+    start_ns, end_ns = map(_sane, reader.span_ns)
+    record = Record(path, info, robot, start_ns, end_ns, reader.torn)
     for topic in reader.counts:
         record.times[topic.name] = Times(topic.type, bool(_HEADER.match(topic.schema_text)))
     takers = _takers(reader, record, config, judges, findings)
@@ -163,10 +170,14 @@ def _take(message: BagMessage, record: Record, takers: Mapping[str, _Taker]) -> 
     except BROKEN as error:
         what = error.what if isinstance(error, EpisodeError) else repr(error)
         record.broken.setdefault(message.topic, []).append(what)
-    # Times beyond what fits are of damaged messages.
-    times.log_ns.append(min(message.log_time_ns, 2**62))
+    times.log_ns.append(_sane(message.log_time_ns))
     times.stamp_ns.append(stamp)
     times.sequence.append(message.sequence)
+
+
+def _sane(time_ns: int) -> int:
+    """A time that fits; those beyond are of damaged messages."""
+    return min(time_ns, 1 << 62)
 
 
 def _takers(
@@ -220,6 +231,7 @@ def _sample_taker(decode: Decoder, record: Record, samples: Samples) -> _Taker:
     def take(message: BagMessage, stamp: int) -> None:
         value = record.robot.layout.vector(decode(message))
         samples.stamps_ns.append(stamp)
+        samples.log_ns.append(_sane(message.log_time_ns))
         samples.values.append(value)
 
     return take

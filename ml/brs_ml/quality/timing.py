@@ -134,15 +134,13 @@ def check_rate(
         findings.add("rate", topic, f"{len(times_s)} messages", 0.0, least_hz)
         return
     intervals_s = np.diff(np.sort(times_s))
-    rate_hz = (len(times_s) - 1) / max(float(intervals_s.sum()), 1e-9)
+    mean_s = max(float(intervals_s.mean()), 1e-9)
+    rate_hz = 1.0 / mean_s
     if rate_hz < least_hz:
         findings.add("rate", topic, f"{rate_hz:.1f} Hz", rate_hz, least_hz)
-    median_s = float(np.median(intervals_s))
-    if len(times_s) < _FEW or median_s <= 0.0:
-        return
-    uneven = float(np.quantile(np.abs(intervals_s - median_s), 0.95)) / median_s
-    if uneven > jitter:
-        text = f"intervals of {median_s * 1e3:.1f} ms are off by {uneven:.0%} (95th percentile)"
+    uneven = float(np.quantile(np.abs(intervals_s - mean_s), 0.95)) / mean_s
+    if len(times_s) >= _FEW and uneven > jitter:
+        text = f"intervals of {mean_s * 1e3:.1f} ms are off by {uneven:.0%} (95th percentile)"
         findings.add("jitter", topic, text, uneven, jitter)
 
 
