@@ -33,8 +33,8 @@ class Reached:
     qpos: np.ndarray  # of the robot alone, base first
     position_error_m: float
     angle_error_rad: float
-    overlap_m: float  # how deep the robot, but for its fingers, is in furniture, things or itself
-    overlap: str  # with what
+    overlap_m: float  # how deep the robot is in anything but what its fingers may touch
+    overlap: str  # what it is that overlaps
 
     @property
     def badness(self) -> float:
@@ -88,13 +88,14 @@ class Reach:
             data.joint(name).qpos[0] = value
         mujoco.mj_forward(model, data)
         root = model.body(robot_root(model)).id
+        things = {model.body(name).id for name in (*world.task.objects, *world.task.fixtures)}
         deepest, where = 0.0, ""
         for pair, distance in zip(data.contact.geom, data.contact.dist, strict=True):
             bodies = model.geom_bodyid[pair]
-            robots = model.body_rootid[bodies] == root
             names = [model.body(body).name for body in bodies]
-            fingers = any("finger" in name for name in names)
-            if robots.any() and not fingers and -distance > deepest:
+            grips = any("finger" in name for name in names) and things & set(bodies)
+            robots = model.body_rootid[bodies] == root
+            if robots.any() and not grips and -distance > deepest:
                 deepest, where = float(-distance), " and ".join(names)
         return deepest, where
 

@@ -109,7 +109,8 @@ class Clothes(StagedTask):
     def furnish(self, spec: mujoco.MjSpec) -> None:
         """See Task."""
         view_from, view_at = np.array([-1.5, -1.7, 2.05]), np.array([0.9, 0.5, 0.7])
-        Room(_LOW, _HIGH, view_from, view_at).build(spec, self.decoration)
+        window = np.array([0.8, _HIGH[1], 1.5]), np.array([0, -1, 0])
+        Room(_LOW, _HIGH, view_from, view_at, window=window).build(spec, self.decoration)
         self._add_wardrobe(spec)
         self._add_jacket(spec)
         random = np.random.default_rng(self.decoration.seed)

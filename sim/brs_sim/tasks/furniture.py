@@ -203,6 +203,22 @@ def add_picture(
     add_shape(body, ELLIPSOID, spot, half, [*(1.0 - 0.7 * colour), 1.0], solid=False)
 
 
+def add_window(
+    spec: mujoco.MjSpec, name: str, middle: np.ndarray, normal: np.ndarray, size: np.ndarray
+) -> None:
+    """A window (width, height) [m] in a wall with that normal (3,); only looks."""
+    body = spec.worldbody.add_body(name=name, pos=middle)
+    across, up, out = np.abs(np.cross(normal, [0, 0, 1])), np.array([0, 0, 1.0]), np.abs(normal)
+    width, height = size / 2
+    half = across * width + up * height + out * 0.01
+    add_block(body, "", -half, half, [0.70, 0.84, 0.95, 1], solid=False)
+    bars = [(across * x, up * height + across * 0.025) for x in (-width, 0.0, width)]
+    bars += [(up * z, across * width + up * 0.025) for z in (-height, height)]
+    for place, reach in bars:
+        thick = reach + out * 0.025
+        add_block(body, "", place - thick, place + thick, WHITE, solid=False)
+
+
 def add_rug(spec: mujoco.MjSpec, centre: np.ndarray, size: np.ndarray, colour: np.ndarray) -> None:
     """A flat rug (x, y) [m] that wheels do not notice."""
     body = spec.worldbody.add_body(name="rug", pos=[*centre, 0.0])

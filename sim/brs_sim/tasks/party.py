@@ -103,7 +103,8 @@ class Party(StagedTask):
     def furnish(self, spec: mujoco.MjSpec) -> None:
         """See Task."""
         view_from, view_at = np.array([-1.6, 1.7, 2.2]), np.array([1.2, -1.0, 0.55])
-        Room(_LOW, _HIGH, view_from, view_at).build(spec, self.decoration)
+        window = np.array([2.2, _LOW[1], 1.5]), np.array([0, 1, 0])
+        Room(_LOW, _HIGH, view_from, view_at, window=window).build(spec, self.decoration)
         self._add_kitchen(spec)
         f.add_table(spec, "table", self.table, _TABLE, [0.30, 0.42, 0.36, 1])
         for (name, place), colour in zip(self.bowls.items(), self.colours, strict=True):
@@ -147,16 +148,13 @@ class Party(StagedTask):
         )
         before = np.array([self.front[0] - 0.78, self.front[1] + 0.2, 0.0])
         inside = np.array([self.front[0] + 0.15, self.front[1] - 0.1, _FLOOR + _RACK + 0.09])
+        rim = shifted(np.zeros(3), 0.0, self.bowl_radius, _TABLE[2] + self.bowl_height + 0.012)
+        at_table = np.array([self.table[0], self.table[1] + _TABLE[1] / 2 + 0.55, -np.pi / 2])
         rims = [
             Grasp(
                 f"rim of {name}",
-                tool_pose(
-                    np.append(shifted(place, 0.0, self.bowl_radius), _TABLE[2] + self.bowl_height),
-                    -np.pi / 2,
-                    0.8,
-                    np.pi / 2,
-                ),
-                np.array([self.table[0], self.table[1] + _TABLE[1] / 2 + 0.55, -np.pi / 2]),
+                tool_pose(np.append(place, 0.0) + rim, -np.pi / 2, 0.8, np.pi / 2),
+                at_table,
             )
             for name, place in self.bowls.items()
         ]

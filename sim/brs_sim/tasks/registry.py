@@ -92,7 +92,8 @@ class Task(ABC):
         }
         place = np.random.default_rng([seed, 6]).uniform(*config.start)
         self.start = Start(place, joints)
-        self.decoration = Decoration.drawn(np.random.default_rng([seed, 5]), config.room)
+        look = np.random.default_rng([seed, 5, *self.name.encode()])
+        self.decoration = Decoration.drawn(look, config.room)
         self.draw(np.random.default_rng([seed, 1]))
 
     @abstractmethod

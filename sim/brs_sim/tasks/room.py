@@ -9,7 +9,7 @@ import numpy as np
 
 from brs_sim.model import THIRD_PERSON, looking_at
 from brs_sim.tasks.config import RoomConfig
-from brs_sim.tasks.furniture import PALE, add_block, add_picture
+from brs_sim.tasks.furniture import PALE, add_block, add_picture, add_window
 
 HEIGHT_M = 2.4
 _THICK_M = 0.08
@@ -70,6 +70,7 @@ class Room:
     view_at: np.ndarray  # (3,) [m]
     gaps: dict[str, Gap] = field(default_factory=dict)  # west, east, south, north -> doorway
     view_fov: float = 62.0  # [degrees], vertical
+    window: tuple[np.ndarray, np.ndarray] | None = None  # its middle (3,) [m] and normal (3,)
 
     def build(self, spec: mujoco.MjSpec, decoration: Decoration) -> None:
         """Walls with skirtings, light, and a picture on the wall."""
@@ -77,6 +78,8 @@ class Room:
         walls = spec.worldbody.add_body(name="walls")
         for name in ("west", "east", "south", "north"):
             self._add_wall(walls, name, decoration.wall)
+        if self.window is not None:
+            add_window(spec, "window", *self.window, np.array([1.1, 1.0]))
         camera = spec.camera(THIRD_PERSON)
         camera.pos = self.view_from
         camera.quat = looking_at(self.view_from, self.view_at)

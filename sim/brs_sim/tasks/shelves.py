@@ -158,7 +158,7 @@ class Shelves(Task):
             for item in self.items
         )
         spot = np.append(SHELF_CENTRE, BOARD_HEIGHTS[PLACE_BOARD] + 0.1)
-        stance = np.array([SHELF_CENTRE[0] + 0.2, SHELF_CENTRE[1] - 0.8, np.pi / 2])
+        stance = np.array([SHELF_CENTRE[0] + 0.2, SHELF_CENTRE[1] - 0.86, np.pi / 2])
         return (*boxes, Grasp("board", tool_pose(spot, np.pi / 2, 0.4), stance))
 
     def _height(self, item: Item) -> float:

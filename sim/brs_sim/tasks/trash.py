@@ -91,7 +91,10 @@ class Trash(StagedTask):
         """See Task."""
         gap = Gap(float(self.doorway[1]), _DOOR_WIDTH, _DOOR_HEIGHT)
         view_from, view_at = np.array([-1.6, -1.9, 2.05]), np.array([1.7, 0.1, 0.6])
-        Room(_LOW, _HIGH, view_from, view_at, {"east": gap}).build(spec, self.decoration)
+        window = np.array([1.9, _HIGH[1], 1.45]), np.array([0, -1, 0])
+        Room(_LOW, _HIGH, view_from, view_at, {"east": gap}, window=window).build(
+            spec, self.decoration
+        )
         self._add_door(spec)
         self._add_bin(spec)
         self._add_bag(spec)
