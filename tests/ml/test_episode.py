@@ -264,7 +264,7 @@ class SmallDisk(io.RawIOBase):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(1500, 60_000))
+@given(st.integers(4_000, 60_000))
 def test_a_full_disk_closes_the_episode_with_what_fits(room: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = make_working_folder(Path(name), "t", 0.0)

@@ -136,7 +136,7 @@ def _scan(file: IO[bytes], size: int, path: Path) -> Scan:
                 unindexed = {}
         offset = found.end = after
     found.missing_indexes = list(unindexed.values())
-    summary.statistics = _statistics(summary, counts)
+    summary.statistics = statistics_of(summary, counts)
     return found
 
 
@@ -195,7 +195,8 @@ def _unpack(chunk: Chunk) -> _ChunkContents:
     return contents
 
 
-def _statistics(summary: Summary, counts: dict[int, int]) -> Statistics:
+def statistics_of(summary: Summary, counts: dict[int, int]) -> Statistics:
+    """Statistics of the chunks that a summary lists, and the messages of each channel."""
     full = [index for index in summary.chunk_indexes if index.uncompressed_size]
     return Statistics(
         attachment_count=0,

@@ -8,8 +8,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from mcap.writer import CompressionType, Writer
-
 from brs_ml.episode.errors import DiskFullError, EpisodeError
 from brs_ml.episode.folder import (
     FreeBytes,
@@ -19,6 +17,7 @@ from brs_ml.episode.folder import (
     lock,
     mcap_path,
 )
+from brs_ml.episode.mcap_writer import ChunkedWriter
 from brs_ml.episode.metadata import Contents, EpisodeInfo, Topic, write_info, write_metadata
 from brs_ml.episode.scan import repair
 
@@ -37,7 +36,7 @@ def open_unbuffered(path: Path) -> io.RawIOBase:
 
 
 class _WholeWrites:
-    """The part of a stream that `mcap.Writer` uses; writes all of what it is given or raises.
+    """A stream that writes all of what it is given or raises.
 
     The operating system may take a part of a write only, and a buffer of Python's would bring a
     full disk to light much later, at its flush or close.
@@ -60,9 +59,6 @@ class _WholeWrites:
 
     def tell(self) -> int:
         return self.position
-
-    def flush(self) -> None:
-        self._raw.flush()
 
     def sync(self) -> None:
         os.fsync(self._raw.fileno())
@@ -129,12 +125,7 @@ class EpisodeWriter:
             self._reserve()
             self._file = _WholeWrites(opener(self.path))
             self._lock = lock(self.path)
-            self._writer = Writer(
-                self._file,  # type: ignore[arg-type]
-                chunk_size=chunk_bytes,
-                compression=CompressionType.ZSTD,
-            )
-            self._writer.start(profile="ros2", library="brs")
+            self._writer = ChunkedWriter(self._file, "ros2", chunk_bytes)
             for topic in topics:
                 self.add_topic(topic)
             self._file.sync()
@@ -199,7 +190,7 @@ class EpisodeWriter:
         """
         try:
             self._writer.add_message(
-                self._channels[topic], log_time_ns, data, publish_time_ns, sequence & 0xFFFFFFFF
+                self._channels[topic], log_time_ns, publish_time_ns, data, sequence & 0xFFFFFFFF
             )
         except OSError as error:
             raise self._error(error) from None
