@@ -61,6 +61,7 @@ def groups() -> dict[str, Callable[[float], list[Figure]]]:
     from brs_cli.bench_executor import measure_executors
     from brs_cli.bench_fusion import measure_fusion
     from brs_cli.bench_memory import measure_memory
+    from brs_cli.bench_record import measure_record
     from brs_cli.bench_safety import measure_safety
     from brs_cli.bench_sim import measure_sim
     from brs_cli.bench_teleop import measure_teleop
@@ -73,7 +74,7 @@ def groups() -> dict[str, Callable[[float], list[Figure]]]:
         "safety": measure_safety,
         "executor": measure_executors,
         "perception": one_after_another(measure_fusion, measure_cloud),
-        "data": one_after_another(measure_data, measure_memory),
+        "data": one_after_another(measure_data, measure_memory, measure_record),
         "sim": measure_sim,
     }
 
