@@ -130,6 +130,18 @@ def test_there_is_nothing_outside(app: Any, path: str) -> None:
     assert "outside" not in response.text
 
 
+def test_what_was_moved_away_meanwhile_is_not_found(
+    app: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ask(app, "/episodes/a/contents", MINE).status_code == 200
+
+    def gone(*_: Any) -> Any:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr("brs_cli.browser.pictures.EpisodeReader.messages", gone)
+    assert ask(app, "/episodes/a/pictures/head/0", MINE).status_code == 404
+
+
 def test_what_cannot_be_served_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(EpisodeError, match="no such folder"):
         main([str(tmp_path / "none"), "--no-open"])

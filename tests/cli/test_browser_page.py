@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from ml.dataset.synthetic_episodes import Recipe, record
 
+from brs_ml.episode.edit import move_to_trash
+
 pytest.importorskip("nicegui", reason="the page needs NiceGUI: pip install brs[view]")
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -45,7 +47,7 @@ def info(folder: Path) -> dict[str, Any]:
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Episodes, one for each test that changes one."""
     root = tmp_path_factory.mktemp("browser") / "episodes"
-    for name in ("cut", "gone", "hostile", "label", "play"):
+    for name in ("cut", "gone", "hostile", "label", "old", "play"):
         record(root / name, Recipe(seconds=SECONDS, drivers=(("teleop", 0.0, 2.0),)))
     relabelled(root / "label", task="laundry", success=None)
     relabelled(root / "hostile", task=HOSTILE, instruction=HOSTILE, success=False)
@@ -110,6 +112,11 @@ def rows(page: Any) -> list[str]:
 def choose(page: Any, name: str) -> None:
     page.locator(f".ag-row[row-id='{name}'] .ag-cell[col-id=name]").click()
     page.wait_for_selector(f"body.brs-loaded[data-episode='{name}']", state="attached")
+
+
+def pictures_are_there(page: Any) -> None:
+    picture = page.locator(".brs-camera img")
+    until(page, lambda: picture.last.get_attribute("data-index") == "0", "the first pictures")
 
 
 def state(page: Any) -> dict[str, Any]:
@@ -199,7 +206,7 @@ def test_keys_walk_through_time_and_episodes(page: Any) -> None:
     assert state(page)["time"] == pytest.approx(0.1)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
-    page.wait_for_selector("body.brs-loaded[data-episode=play]", state="attached")
+    page.wait_for_selector("body.brs-loaded[data-episode=old]", state="attached")
     assert state(page)["time"] == 0.0
     page.keyboard.press("?")
     page.get_by_text("undo the last deletion").wait_for()
@@ -254,6 +261,7 @@ def test_a_part_becomes_a_new_episode(page: Any, root: Path) -> None:
 
 def test_deleting_can_be_undone(page: Any, root: Path) -> None:
     choose(page, "gone")
+    pictures_are_there(page)
     page.keyboard.press("Delete")
     until(page, lambda: "gone" not in rows(page), "it is gone from the table")
     assert (root / "trash" / "gone").is_dir()
@@ -263,6 +271,16 @@ def test_deleting_can_be_undone(page: Any, root: Path) -> None:
     until(page, lambda: "gone" in rows(page), "it is back in the table")
     assert info(root / "gone")["task"] == "shelves"
     page.wait_for_selector("body.brs-loaded[data-episode=gone]", state="attached")
+
+
+def test_the_trash_gives_back_what_was_deleted_long_ago(page: Any, root: Path) -> None:
+    move_to_trash(root / "old")
+    page.get_by_label("Read the folder again").click()
+    until(page, lambda: "old" not in rows(page), "it is gone from the table")
+    page.get_by_label("Trash", exact=True).click()
+    page.get_by_role("button", name="Restore").click()
+    until(page, lambda: "old" in rows(page), "it is back in the table")
+    assert (root / "old" / "old_0.mcap").is_file()
 
 
 def test_what_cannot_be_shown_says_why(page: Any) -> None:

@@ -17,6 +17,7 @@ from brs_ml.episode.store import Entry, EpisodeStore
 
 OPEN_EPISODES = 3
 CLOUD = "cloud"
+SUCCESS = {True: "success", False: "failure", None: "not judged"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def row_of(entry: Entry, findings: int | None) -> dict[str, Any]:
         "instruction": info.instruction,
         "operator": info.operator,
         "drivers": ", ".join(f"{source} {share:.0%}" for source, share in shares),
-        "success": {True: "success", False: "failure", None: "not judged"}[info.success],
+        "success": SUCCESS[info.success],
         "length_s": round(entry.duration_s, 1) or None,
         "topics": entry.topics,
         "lost": info.lost,

@@ -10,7 +10,7 @@ from typing import Any
 from nicegui import events, run, ui
 
 from brs_cli.browser.findings import Findings
-from brs_cli.browser.library import Library, labels_of, row_of
+from brs_cli.browser.library import SUCCESS, Library, labels_of, row_of
 from brs_cli.browser.routes import address
 from brs_cli.browser.scene import RobotView
 from brs_cli.browser.table import EpisodeTable
@@ -76,7 +76,8 @@ class BrowserPage:
                 lambda e: self._table.filter(e.value or "")
             )
             _icon_button("refresh", "Read the folder again", self._refresh)
-            self._undo = _icon_button("undo", "Undo the last deletion (U)", self._restore)
+            self._undo = _icon_button("undo", "Undo the last deletion (U)", self._undo_delete)
+            _icon_button("restore_from_trash", "Trash", self._show_trash)
             _icon_button("keyboard", "Keys (?)", self._keys.open)
 
     def _detail(self) -> None:
@@ -148,7 +149,10 @@ class BrowserPage:
         sizes = sum(entry.size_bytes for entry in entries)
         self._count.text = f"{len(entries)} episodes, {sizes / 1e9:.1f} GB"
         self._undo.set_enabled(bool(self._deleted))
-        return [row_of(entry, self._findings.count(entry.name)) for entry in entries]
+        return [self._row(entry) for entry in entries]
+
+    def _row(self, entry: Entry) -> dict[str, Any]:
+        return row_of(entry, self._findings.count(entry.name))
 
     def _refresh(self) -> None:
         self._table.update(self._rows())
@@ -171,33 +175,37 @@ class BrowserPage:
         self._progress = 0.0
         try:
             opened = await run.io_bound(self._library.open, name, self._set_progress)
-            if opened is None or self._entry is not entry:
-                return
+            if opened is None or self._entry is None or self._entry.path != entry.path:
+                return  # another one was chosen meanwhile
             self._start_ns = opened.contents.start_ns
             scene = self._view.show(opened)
         except (EpisodeError, BrsError) as error:
             self._complain(error)
             self._run(f"brs.clear({json.dumps(error.what)})")
             return
+        except OSError as error:
+            self._run(f"brs.clear({json.dumps(f'cannot be read ({error.strerror})')})")
+            return
         finally:
             self._progress = 1.0
-        setup = {"name": name, "url": address(name), "chart": self._chart.id, "scene": scene}
+        setup = {
+            "name": name,
+            "url": address(name),
+            "chart": self._chart.id,
+            "scene": scene,
+            "findings": self._findings.lines(name),
+        }
         self._run(f"brs.load({json.dumps(setup)})")
 
     def _show_labels(self) -> None:
         entry = self._entry
         info = entry.info if entry else None
         self._name.text = entry.name if entry else "No episode is selected"
-        facts = (
-            []
-            if info is None
-            else [
-                {True: "success", False: "failure", None: "not judged"}[info.success],
-                f"{info.robot or 'robot not told'}, seed {info.seed}",
-                f"{info.messages} messages",
-            ]
-        )
-        self._facts.text = " · ".join(facts + self._findings.lines(entry.name if entry else ""))
+        self._facts.text = ""
+        if info is not None:
+            robot = f"{info.robot or 'robot not told'}, seed {info.seed}"
+            facts = (SUCCESS[info.success], robot, f"{info.messages} messages")
+            self._facts.text = " · ".join(facts)
         for name, field in self._fields.items():
             field.value = getattr(info, name) if info else ""
             field.set_enabled(info is not None)
@@ -216,7 +224,7 @@ class BrowserPage:
         if asked["action"] == "help":
             self._keys.open()
         elif asked["action"] == "undo":
-            self._restore()
+            self._undo_delete()
         elif self._entry is not None:
             try:
                 await self._change(self._entry, asked)
@@ -241,10 +249,9 @@ class BrowserPage:
             return
         try:
             relabel(entry.path, **{name: value})
+            self._changed(f"{name} saved")
         except EpisodeError as error:
             self._complain(error)
-            return
-        self._changed(f"{name} saved")
 
     async def _mark(self, entry: Entry, at_s: float) -> None:
         with ui.dialog() as dialog, ui.card():
@@ -285,19 +292,40 @@ class BrowserPage:
             self._table.select(beside)
         ui.notify(f"{entry.name} is in the trash; U brings it back", type="info")
 
-    def _restore(self) -> None:
-        if not self._deleted:
-            ui.notify("nothing was deleted here", type="warning")
-            return
+    def _undo_delete(self) -> None:
+        if self._deleted:
+            self._restore(self._deleted[-1])
+        else:
+            ui.notify("Nothing was deleted since the start; look in the trash", type="warning")
+
+    async def _show_trash(self) -> None:
+        entries = self._library.store.trash()
+        with ui.dialog() as dialog, ui.card():
+            ui.label("Trash").classes("brs-title")
+            for entry in entries:
+                with ui.row().classes("items-center"):
+                    ui.label(entry.name)
+                    ui.label(entry.info.task).classes("brs-facts")
+                    button = ui.button("Restore").props("flat dense")
+                    button.on_click(lambda path=entry.path: dialog.submit(path))
+            if not entries:
+                ui.label("It is empty.")
+        path = await dialog
+        dialog.delete()
+        if path is not None:
+            self._restore(path)
+
+    def _restore(self, trashed: Path) -> None:
+        if trashed in self._deleted:
+            self._deleted.remove(trashed)
         try:
-            path = restore(self._deleted.pop())
+            path = restore(trashed)
         except EpisodeError as error:
             self._complain(error)
-        else:
-            ui.notify(f"{path.name} is back", type="positive")
-            self._refresh()
-            self._table.select(path.name)
-        self._undo.set_enabled(bool(self._deleted))
+            return
+        self._refresh()
+        self._table.select(path.name)
+        ui.notify(f"{path.name} is back", type="positive")
 
     def _changed(self, line: str) -> None:
         """Show what episode.json says now."""
@@ -305,8 +333,8 @@ class BrowserPage:
             self._entry = self._library.store.entry(self._entry.name)
             labels = labels_of(self._entry.info, self._start_ns)
             self._run(f"brs.relabelled({json.dumps(labels)})")
+            self._table.change(self._row(self._entry))
         self._show_labels()
-        self._refresh()
         ui.notify(line, type="positive", timeout=1500)
 
     def _complain(self, error: EpisodeError | BrsError) -> None:

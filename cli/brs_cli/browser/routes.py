@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import APIRouter, HTTPException, Response
@@ -11,6 +12,7 @@ from brs_cli.browser.library import CLOUD, Library, labels_of, packed
 from brs_hardware.errors import BrsError
 from brs_ml.episode import EpisodeError
 
+T = TypeVar("T")
 # The bag of an episode does not change; the cookie keeps others from the browser's cache.
 KEPT = {"Cache-Control": "private, max-age=3600"}
 
@@ -28,8 +30,8 @@ def router(library: Library) -> APIRouter:
     @routes.get("/{name}/contents")
     def contents(name: str) -> dict[str, Any]:
         opened = _found(lambda: library.open(name))
-        labels = labels_of(library.store.entry(name).info, opened.contents.start_ns)
-        return packed(opened.contents) | labels
+        info = _found(lambda: library.store.entry(name)).info
+        return packed(opened.contents) | labels_of(info, opened.contents.start_ns)
 
     @routes.get("/{name}/pictures/{camera}/{number}")
     def picture(name: str, camera: str, number: int) -> Response:
@@ -43,8 +45,11 @@ def router(library: Library) -> APIRouter:
     return routes
 
 
-def _found(read: Any) -> Any:
+def _found(read: Callable[[], T]) -> T:
     try:
         return read()
     except (EpisodeError, BrsError) as error:
         raise HTTPException(404, error.what) from None
+    except OSError as error:
+        # It was moved to the trash since it was looked up.
+        raise HTTPException(404, error.strerror) from None

@@ -18,8 +18,8 @@ BACKGROUND = "#f3f5f7"
 POINT_M = 0.012
 FRAMES_HZ = 20
 ROUND = 24  # sides of a cylinder
-VIEW = np.array([-1.9, -1.8, 1.2])  # where the eye is, from what it looks at [m]
-LOOK_AT_M = 0.75  # height of that
+VIEW = np.array([-2.1, -2.0, 1.1])  # where the eye is, from what it looks at [m]
+LOOK_AT_M = 0.8  # height of that
 
 
 class RobotView:

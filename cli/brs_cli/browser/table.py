@@ -88,6 +88,12 @@ class EpisodeTable:
         for name in OPTIONAL:
             self._grid.run_grid_method("setColumnsVisible", [name], name not in _empty(rows))
 
+    def change(self, row: dict[str, Any]) -> None:
+        """Show what has changed in one row."""
+        rows = self._grid.options["rowData"]
+        rows[:] = [row if each["name"] == row["name"] else each for each in rows]
+        self._grid.run_grid_method("applyTransaction", {"update": [row]})
+
     def filter(self, text: str) -> None:
         """Show only rows that hold all words of a text."""
         self._grid.run_grid_method("setGridOption", "quickFilterText", text)

@@ -175,5 +175,5 @@ def _holds(wanted: Mapping[str, type], value: Any) -> bool:
 
 
 def _is(value: Any, kind: type) -> bool:
-    # True is an int to Python; numbers beyond 64 bits are no times.
-    return type(value) is kind and (kind is not int or abs(value) < 1 << 63)
+    # Not isinstance: True is an int to Python. Numbers beyond 64 bits are no times.
+    return type(value) is kind and not (isinstance(value, int) and abs(value) >= 1 << 63)

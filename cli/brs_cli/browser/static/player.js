@@ -11,10 +11,6 @@ window.brs = (() => {
   const TITLE_SHARE = 0.22; // of a panel of curves
   const AXIS_SHARE = 0.05; // of all of them, for the times below
   const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b7280"];
-  const TITLE = {
-    padding: 4,
-    textStyle: { fontSize: 11, fontWeight: 600, color: "#374151", fontFamily: "inherit" },
-  };
   const LEVEL_COLORS = { INFO: "#0072b2", WARN: "#d98e04", ERROR: "#c62828" };
   const DRIVER_COLORS = { teleop: "#009e73", policy: "#7b5cc4", replay: "#d98e04" };
 
@@ -207,10 +203,15 @@ window.brs = (() => {
     }));
   }
 
+  function title(panel) {
+    const textStyle = { fontSize: 11, fontWeight: "bold", color: "#374151" };
+    return { text: panel.title, padding: 4, textStyle };
+  }
+
   function legend(panel) {
     const rich = Object.fromEntries(COLORS.map((color, i) => [`c${i}`, { color, fontSize: 11 }]));
     const text = panel.labels.map((label, i) => `{c${i % COLORS.length}|● ${label}}`).join("  ");
-    return { text, textStyle: { rich } };
+    return { text, padding: 4, textStyle: { fontSize: 11, rich } };
   }
 
   function showCurves() {
@@ -226,8 +227,8 @@ window.brs = (() => {
       {
         animation: false,
         title: data.panels.flatMap((panel, i) => [
-          { ...TITLE, text: panel.title, left: 6, top: `${i * share}%` },
-          { ...TITLE, ...legend(panel), right: 12, top: `${i * share}%` },
+          { ...title(panel), left: 6, top: `${i * share}%` },
+          { ...legend(panel), right: 12, top: `${i * share}%` },
         ]),
         grid: grids,
         axisPointer: { link: [{ xAxisIndex: "all" }] },
@@ -343,7 +344,8 @@ window.brs = (() => {
       line.title = event.text;
       line.addEventListener("click", () => seek(event.time));
     }
-    for (const problem of data.problems) make(list, "div.brs-problem", problem);
+    for (const line of data.problems) make(list, "div.brs-problem", line);
+    for (const line of setup.findings) make(list, "div.brs-finding", line);
     if (!list.children.length) make(list, "div.brs-nothing", "No marks, no safety events.");
   }
 
