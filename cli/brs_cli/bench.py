@@ -62,6 +62,7 @@ def groups() -> dict[str, Callable[[float], list[Figure]]]:
     from brs_cli.bench_fusion import measure_fusion
     from brs_cli.bench_memory import measure_memory
     from brs_cli.bench_record import measure_record
+    from brs_cli.bench_policy import measure_policy
     from brs_cli.bench_safety import measure_safety
     from brs_cli.bench_sim import measure_sim
     from brs_cli.bench_teleop import measure_teleop
@@ -75,6 +76,7 @@ def groups() -> dict[str, Callable[[float], list[Figure]]]:
         "executor": measure_executors,
         "perception": one_after_another(measure_fusion, measure_cloud),
         "data": one_after_another(measure_data, measure_memory, measure_record),
+        "policy": measure_policy,
         "sim": measure_sim,
     }
 

@@ -20,6 +20,8 @@ from brs_ml.policy.config import (
     NormalisationConfig,
     PointNetConfig,
     PolicyConfig,
+    TransformerConfig,
+    UNetConfig,
 )
 from brs_ml.policy.errors import PolicyError
 from brs_ml.policy.model import build_model
@@ -72,20 +74,35 @@ def trainer(data: Path, out: Path, log: Log | None = None, **changes: Any) -> Tr
 
 
 def act() -> ActConfig:
-    return ActConfig(16, heads=2, feed_forward=16, encoder_layers=1, latent=4, kl_weight=0.1)
+    return ActConfig(
+        32, heads=2, feed_forward=32, encoder_layers=1, dropout=0.0, latent=4, kl_weight=0.1
+    )
+
+
+def learner(**changes: Any) -> PolicyConfig:
+    """Wide enough to learn in a few steps."""
+    values: dict[str, Any] = {
+        "width": 32,
+        "proprioception_hidden": (32,),
+        "fusion_hidden": (64,),
+        "pointnet": PointNetConfig(hidden=(16,)),
+        "transformer": TransformerConfig(1, heads=2, feed_forward=32, dropout=0.0, positions=8),
+        "unet": UNetConfig(widths=(16, 32), kernel=3, groups=4, step_features=16),
+        **changes,
+    }
+    return batches.small(**values)
 
 
 POLICIES = {
-    "wbvma": batches.small(),
-    "no_autoregression": batches.small(autoregressive=False),
-    "no_attention": batches.small(fusion="concatenation"),
-    "flow": batches.small(diffusion=DiffusionConfig(objective="flow", sampling_steps=4)),
-    "dp3": batches.small(
+    "wbvma": learner(),
+    "flow": learner(diffusion=DiffusionConfig(objective="flow", sampling_steps=4)),
+    "no_autoregression": learner(autoregressive=False, fusion="concatenation"),
+    "dp3": learner(
         fusion="concatenation",
         stages=WHOLE,
-        pointnet=PointNetConfig(hidden=(7,), colors=False),
+        pointnet=PointNetConfig(hidden=(16,), colors=False),
     ),
-    "act": batches.small(kind="act", act=act(), actions=10),
+    "act": learner(kind="act", act=act(), actions=10),
 }
 
 
@@ -93,7 +110,7 @@ POLICIES = {
 def test_training_lowers_loss_and_errors(name: str, data: Path, tmp_path: Path) -> None:
     log = Log()
     run = trainer(
-        data, tmp_path, log, policy=POLICIES[name], steps=90, log_every=1, validate_every=20
+        data, tmp_path, log, policy=POLICIES[name], steps=80, log_every=1, validate_every=40
     )
     run.run()
     losses = log.column("train/loss")
