@@ -83,7 +83,7 @@ def _package(
     python: str, root: Path, seconds: float, spec: WindowSpec, steps: np.ndarray
 ) -> tuple[float, str]:
     sizes = (seconds, spec.observations, spec.actions)
-    command = [python, _READING, root, *map(str, sizes), *map(str, steps)]
+    command = [python, str(_READING), str(root), *map(str, sizes), *map(str, steps)]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(root.parent / "cache")}
     environment["OMP_NUM_THREADS"] = "1"  # as ours
     # The other environment has packages of its own.

@@ -115,7 +115,8 @@ def main(arguments: list[str] | None = None) -> None:
     def robot_of(name: str) -> BrsRobot:
         return brs_robot(options.robot or (check_name(name) if name else _DEFAULT_ROBOT))
 
-    notes = convert(options.source, options.out, options.to, robot_of, wanted)
+    console = Console(stderr=True)
+    notes = convert(options.source, options.out, options.to, robot_of, wanted, console.print)
     for note in notes:
-        Console(stderr=True).print(f"[yellow]note[/] {note}", highlight=False)
+        console.print(f"[yellow]note[/] {note}", highlight=False)
     print(f"{options.source} is now {options.to}: {options.out}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,21 @@ import numpy as np
 
 from brs_ml.convert.hdf5_files import SUFFIXES, h5py
 from brs_ml.convert.hdf5_layout import CLOUD, LINKS, OURS, PICTURES, VECTORS, BrsRobot
-from brs_ml.convert.kept import Kept, codec_of, packed_of, points_in, present, steps_of
+from brs_ml.convert.kept import Kept, Progress, codec_of, packed_of, points_in, present, steps_of
 from brs_ml.dataset.errors import DatasetError
 from brs_ml.dataset.format import EpisodeEntry
 from brs_ml.dataset.images import unpack_image
 from brs_ml.dataset.reader import Dataset
 
 
-def export_hdf5(dataset: Dataset, made: Path, robot: BrsRobot, *, merged: bool) -> list[str]:
+def export_hdf5(
+    dataset: Dataset,
+    made: Path,
+    robot: BrsRobot,
+    *,
+    merged: bool,
+    progress: Progress | None = None,
+) -> list[str]:
     """Write a data set as BRS's recorder or, merged, as BRS's training reads it.
 
     Args:
@@ -25,6 +33,7 @@ def export_hdf5(dataset: Dataset, made: Path, robot: BrsRobot, *, merged: bool) 
         made: the folder of one file an episode, or the one file; made here.
         robot: the one that was recorded.
         merged: one file with a group an episode.
+        progress: told of each episode.
 
     Returns:
         What the files do not hold, or hold differently.
@@ -40,17 +49,21 @@ def export_hdf5(dataset: Dataset, made: Path, robot: BrsRobot, *, merged: bool) 
             where=str(dataset.root),
             remedy=f"--robot {dataset.index.robot}",
         )
-    if merged:
-        with h5py().File(made, "w") as file:
+    with ExitStack() as stack:
+        if merged:
+            file = stack.enter_context(h5py().File(made, "w"))
             file.attrs["num_demos"] = len(dataset.episodes)
             file.attrs["merged_data_files"] = [entry.name for entry in dataset.episodes]
-            for number, entry in enumerate(dataset.episodes):
+        else:
+            made.mkdir()
+        for number, entry in enumerate(dataset.episodes):
+            if merged:
                 _Demo(file.create_group(f"demo_{number}"), dataset, entry, robot).write()
-    else:
-        made.mkdir()
-        for entry in dataset.episodes:
-            with h5py().File(made / f"{entry.name}{SUFFIXES[0]}", "w") as file:
-                _Demo(file, dataset, entry, robot).write()
+            else:
+                with h5py().File(made / f"{entry.name}{SUFFIXES[0]}", "w") as group:
+                    _Demo(group, dataset, entry, robot).write()
+            if progress is not None:
+                progress(entry.name)
     notes = ["no depth, joint velocities or efforts: the data set has none"]
     if invalid := sum(entry.invalid_steps for entry in dataset.episodes):
         notes.append(f"{invalid} steps that are not valid repeat what was known before them")

@@ -14,6 +14,7 @@ from brs_ml.convert.brs_hdf5_export import export_hdf5
 from brs_ml.convert.hdf5_files import SUFFIXES
 from brs_ml.convert.hdf5_layout import RobotOf
 from brs_ml.convert.hub import write_card
+from brs_ml.convert.kept import Progress
 from brs_ml.convert.lerobot import read_lerobot
 from brs_ml.convert.lerobot_export import LeRobotOptions, export_lerobot
 from brs_ml.convert.lerobot_format import INFO
@@ -73,6 +74,7 @@ def convert(
     target: str,
     robot_of: RobotOf,
     options: ConvertOptions | None = None,
+    progress: Progress | None = None,
 ) -> list[str]:
     """Convert a data set.
 
@@ -82,6 +84,7 @@ def convert(
         target: one of TARGETS.
         robot_of: asked for the robot of BRS's files, by its name or "" where none is told.
         options: how; None for the defaults.
+        progress: told of each episode, on the way through our format, too.
 
     Returns:
         What the result does not hold, or holds differently.
@@ -104,9 +107,9 @@ def convert(
             write_card(made, options.licence, out.name)
             return []
         if target == BRS:
-            return _imported(source, kind, made, robot_of, options)
-        with _ours(source, kind, made.parent, robot_of, options) as (dataset, notes):
-            return notes + _exported(dataset, out, made, target, robot_of, options)
+            return _imported(source, kind, made, robot_of, options, progress)
+        with _ours(source, kind, made.parent, robot_of, options, progress) as (dataset, notes):
+            return notes + _exported(dataset, out, made, target, robot_of, options, progress)
 
 
 def _check_links(root: Path) -> None:
@@ -116,7 +119,12 @@ def _check_links(root: Path) -> None:
 
 
 def _imported(
-    source: Path, kind: str, made: Path, robot_of: RobotOf, options: ConvertOptions
+    source: Path,
+    kind: str,
+    made: Path,
+    robot_of: RobotOf,
+    options: ConvertOptions,
+    progress: Progress | None,
 ) -> list[str]:
     found: Source
     if kind == LEROBOT:
@@ -132,20 +140,25 @@ def _imported(
             jpeg_quality=options.jpeg_quality,
             validation_share=options.validation_share,
         )
-    write_set(found, made)
+    write_set(found, made, progress)
     return list(found.notes)
 
 
 @contextmanager
 def _ours(
-    source: Path, kind: str, beside: Path, robot_of: RobotOf, options: ConvertOptions
+    source: Path,
+    kind: str,
+    beside: Path,
+    robot_of: RobotOf,
+    options: ConvertOptions,
+    progress: Progress | None,
 ) -> Iterator[tuple[Dataset, list[str]]]:
     """The source as a data set of ours, which it is or which is made for a while."""
     if kind == BRS:
         yield Dataset(source), []
         return
     with TemporaryDirectory(dir=beside) as folder:
-        notes = _imported(source, kind, Path(folder) / "set", robot_of, options)
+        notes = _imported(source, kind, Path(folder) / "set", robot_of, options, progress)
         yield Dataset(Path(folder) / "set"), notes
 
 
@@ -156,11 +169,13 @@ def _exported(
     target: str,
     robot_of: RobotOf,
     options: ConvertOptions,
+    progress: Progress | None,
 ) -> list[str]:
     if target == HDF5:
         robot = robot_of(dataset.index.robot)
-        return export_hdf5(dataset, made, robot, merged=out.suffix in SUFFIXES)
-    notes = export_lerobot(dataset, made, options.lerobot)
+        merged = out.suffix in SUFFIXES
+        return export_hdf5(dataset, made, robot, merged=merged, progress=progress)
+    notes = export_lerobot(dataset, made, options.lerobot, progress)
     if target == HUB:
         write_card(made, options.licence, out.name)
     return notes

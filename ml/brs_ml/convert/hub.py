@@ -5,12 +5,11 @@ Nothing is uploaded here.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import yaml
 
-from brs_ml.convert.lerobot_format import INFO, Info, read_info
+from brs_ml.convert.lerobot_format import VERSION, Info, read_info
 from brs_ml.dataset.errors import DatasetError
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"))
@@ -43,24 +42,23 @@ def write_card(root: Path, licence: str, title: str) -> None:
         "configs": [{"config_name": "default", "data_files": "data/*/*.parquet"}],
     }
     text = yaml.safe_dump(header, sort_keys=False, allow_unicode=True)
-    (root / "README.md").write_text(f"---\n{text}---\n\n{_body(root, info, title)}", "utf-8")
+    (root / "README.md").write_text(f"---\n{text}---\n\n{_body(info, title)}", "utf-8")
     lines = (f"{pattern} filter=lfs diff=lfs merge=lfs -text" for pattern in _LARGE_FILES)
     (root / ".gitattributes").write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def _body(root: Path, info: Info, title: str) -> str:
+def _body(info: Info, title: str) -> str:
     rows = "\n".join(
         f"| `{name}` | {feature.dtype} | {' x '.join(map(str, feature.shape))} |"
         for name, feature in info.features.items()
     )
-    about = json.loads((root / INFO).read_text(encoding="utf-8"))
     splits = ", ".join(f"{name} {span}" for name, span in info.splits.items())
     return f"""# {title}
 
 {info.episodes} episodes, {info.frames} steps at {info.fps:g} Hz, \
-{about["total_tasks"]} tasks, robot `{info.robot}`. Episodes of each split: {splits}.
+robot `{info.robot}`. Episodes of each split: {splits}.
 
-LeRobotDataset {about["codebase_version"]}:
+LeRobotDataset {VERSION}:
 
 ```python
 from lerobot.datasets.lerobot_dataset import LeRobotDataset

@@ -7,7 +7,7 @@ one that was known (as BRS's recorder does), and which ones these are is kept ap
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -26,6 +26,9 @@ from brs_ml.dataset.format import (
     span_path,
 )
 from brs_ml.dataset.reader import Dataset
+
+# Told the name of each episode that is done.
+Progress = Callable[[str], None]
 
 FORMAT = "brs-kept"
 VERSION = 1

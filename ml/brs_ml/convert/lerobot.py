@@ -154,10 +154,8 @@ def _features(root: Path, info: Info) -> tuple[dict[str, str], dict[str, Feature
         try:
             ours = our_feature(feature)
         except (TypeError, ValueError):
-            notes.append(f"{name} is left out: {feature.dtype} is no number")
-            continue
-        if ours.dtype[1] not in "biuf":
-            notes.append(f"{name} is left out: {feature.dtype} is no number")
+            told = f"{feature.dtype} {feature.shape}"
+            notes.append(f"{name} is left out: {told} is neither numbers nor colour pictures")
             continue
         if key in features:
             raise damaged(root, f"two features are called {key}")

@@ -13,6 +13,7 @@ import numpy as np
 
 from brs_ml.convert.kept import (
     Kept,
+    Progress,
     codec_of,
     held,
     packed_of,
@@ -64,13 +65,16 @@ class LeRobotOptions:
             raise ValueError(f"'pictures' must be one of {', '.join(PICTURES)}")
 
 
-def export_lerobot(dataset: Dataset, root: Path, options: LeRobotOptions) -> list[str]:
+def export_lerobot(
+    dataset: Dataset, root: Path, options: LeRobotOptions, progress: Progress | None = None
+) -> list[str]:
     """Write a data set to a folder that is made here.
 
     Args:
         dataset: what to write.
         root: the folder.
         options: how.
+        progress: told of each episode.
 
     Returns:
         What it does not hold, or holds differently.
@@ -79,7 +83,7 @@ def export_lerobot(dataset: Dataset, root: Path, options: LeRobotOptions) -> lis
         DatasetError: a name is taken by LeRobot, or a package is missing.
     """
     export = _Export(dataset, root, options)
-    export.write()
+    export.write(progress)
     return export.notes()
 
 
@@ -129,7 +133,7 @@ class _Export:
             )
         return notes
 
-    def write(self) -> None:
+    def write(self, progress: Progress | None) -> None:
         """Write all of it."""
         rows: list[dict[str, Any]] = []
         with ExitStack() as stack:
@@ -143,6 +147,8 @@ class _Export:
             for number, entry in enumerate(self._entries):
                 rows.append(self._write_episode(number, first, entry, tables, videos))
                 first += entry.steps
+                if progress is not None:
+                    progress(entry.name)
         write_tasks(self._root, self._tasks)
         self._write_episodes(rows)
         self._write_json(STATS, self._statistics())

@@ -111,12 +111,17 @@ def our_feature(feature: LeRobotFeature) -> Feature:
     """Our feature for one of LeRobot's.
 
     Raises:
-        ValueError: its dtype is none of numbers.
+        TypeError, ValueError: it is neither numbers nor colour pictures.
     """
     if feature.picture:
+        if len(feature.shape) != 3 or feature.shape[2] != 3:
+            raise ValueError(f"a picture of {feature.shape}")
         return Feature("|u1", feature.shape, "jpeg")
     shape = () if feature.shape == (1,) and not feature.names else feature.shape
-    return Feature(np.dtype(feature.dtype).newbyteorder("<").str, shape, names=feature.names)
+    dtype = np.dtype(feature.dtype).newbyteorder("<")
+    if dtype.kind not in "biuf":
+        raise ValueError(f"'{feature.dtype}' is no number")
+    return Feature(dtype.str, shape, names=feature.names)
 
 
 def read_info(root: Path) -> Info:
@@ -168,8 +173,6 @@ def _feature(values: Mapping[str, Any]) -> LeRobotFeature:
     if feature.picture:
         if len(shape) == 3 and shape[0] == 3 != shape[2]:
             shape = (*shape[1:], shape[0])
-        if len(shape) != 3 or shape[2] != 3:
-            raise ValueError(f"a picture of {shape}")
         return LeRobotFeature(feature.dtype, shape)
     if not shape or min(shape) < 1:
         raise ValueError(f"a shape of {shape}")

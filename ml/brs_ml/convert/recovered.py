@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from brs_ml.convert.kept import Progress
 from brs_ml.dataset.align import period_ns
 from brs_ml.dataset.errors import DatasetError
 from brs_ml.dataset.format import EpisodeEntry, Feature, Index
@@ -52,8 +53,8 @@ class Source:
     notes: tuple[str, ...] = ()  # what the result does not hold, or holds differently
 
 
-def write_set(source: Source, root: Path) -> Index:
-    """Write a data set to a folder that is made here.
+def write_set(source: Source, root: Path, progress: Progress | None = None) -> Index:
+    """Write a data set to a folder that is made here; `progress` is told of each episode.
 
     Raises:
         DatasetError: an episode is damaged, there is none, or none is for training.
@@ -74,6 +75,8 @@ def write_set(source: Source, root: Path) -> Index:
             raise DatasetError(
                 f"is damaged ({error!r})", where=entry.name, remedy="leave the episode out"
             ) from error
+        if progress is not None:
+            progress(entry.name)
     if not parts:
         raise DatasetError("there is no episode in it", remedy="name the folder that has them")
     index = join_parts(
