@@ -61,8 +61,8 @@ def groups() -> dict[str, Callable[[float], list[Figure]]]:
     from brs_cli.bench_executor import measure_executors
     from brs_cli.bench_fusion import measure_fusion
     from brs_cli.bench_memory import measure_memory
-    from brs_cli.bench_record import measure_record
     from brs_cli.bench_policy import measure_policy
+    from brs_cli.bench_record import measure_record
     from brs_cli.bench_safety import measure_safety
     from brs_cli.bench_sim import measure_sim
     from brs_cli.bench_teleop import measure_teleop
