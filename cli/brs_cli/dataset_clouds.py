@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def layout_of(robot: Embodiment) -> RobotLayout:
 
 @dataclass(frozen=True)
 class CloudFactory:
-    """Makes a cloud maker in whatever process needs one.
+    """Makes a cloud maker in whatever process needs one, for one episode after another.
 
     Args:
         robot: name of the embodiment.
@@ -57,11 +58,21 @@ class CloudFactory:
     cloud: str
 
     def __call__(self) -> FusedClouds:
-        return FusedClouds(make_fusion(load_embodiment(self.robot), load_cloud(self.cloud)))
+        # What is held of one episode must not come into the next.
+        make = _make if load_cloud(self.cloud).hold_s > 0.0 else _made_once
+        return FusedClouds(make(self.robot, self.cloud))
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them compiled."""
-        make_fusion(load_embodiment(self.robot), load_cloud(self.cloud)).warm_up()
+        _made_once(self.robot, self.cloud).warm_up()
+
+
+def _make(robot: str, cloud: str) -> CloudFusion:
+    return make_fusion(load_embodiment(robot), load_cloud(cloud))
+
+
+# It takes longer to make than ten clouds, and tens of MB.
+_made_once = cache(_make)
 
 
 class FusedClouds:

@@ -81,7 +81,11 @@ class EpisodeSteps:
         self._decode = Decoder(reader.topics)
         fields = ("base_velocity", *POSITION_PARTS)
         self._state = Stream(
-            SampleReader(self._decode, (*fields, "base_pose"), self._state_numbers),
+            SampleReader(
+                self._decode,
+                (*fields, "base_pose"),
+                lambda message: np.concatenate([layout.vector(message), message.base_pose]),
+            ),
             angle=layout.size + 2,
         )
         self._command = Stream(SampleReader(self._decode, fields, layout.vector))
@@ -150,10 +154,6 @@ class EpisodeSteps:
             queue, stamp = self._queues[camera], self._stamp(message)
             self._late += stamp <= self._newest_settled_ns
             (queue.colors if kind == "color" else queue.depths)[stamp] = message
-
-    def _state_numbers(self, decoded: Any) -> np.ndarray:
-        """Proprioception, and the base's pose behind it."""
-        return np.concatenate([self._layout.vector(decoded), decoded.base_pose])
 
     def _stamp(self, message: BagMessage) -> int:
         stamp = stamp_ns(message)
