@@ -80,7 +80,13 @@ def generate_launch_description():
                 "loop": typed("loop", bool),
             },
         ],
-        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+        # Under SROS2 it may not publish what sensors do: who deceives a robot is no part of it.
+        ros_arguments=[
+            "--log-level",
+            LaunchConfiguration("log_level"),
+            "--enclave",
+            "/brs/replay",
+        ],
     )
     ending = RegisterEventHandler(
         OnProcessExit(target_action=replay, on_exit=[EmitEvent(event=Shutdown())])
