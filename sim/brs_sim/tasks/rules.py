@@ -37,8 +37,10 @@ class StagedTask(Task):
 
 
 def roots_touching(model: mujoco.MjModel, data: mujoco.MjData, name: str) -> set[str]:
-    """Names of the outermost bodies that touch the body `name` or its parts; furniture that does
-    not move goes by the name of its own body."""
+    """Names of the outermost bodies that touch the body `name` or its parts.
+
+    The robot goes by the name of its base, and whatever stands fast by its own.
+    """
     own = model.body(name).id
     roots = model.body_rootid
     bodies = model.geom_bodyid[data.contact.geom.reshape(-1, 2)]
