@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ from brs_ml.dataset.errors import DatasetError
 from brs_ml.dataset.format import EpisodeEntry
 from brs_ml.dataset.images import unpack_image
 from brs_ml.dataset.reader import Dataset
+from brs_ml.episode.errors import DiskFullError
+from brs_ml.episode.folder import free_bytes
+
+_POINT_BYTES = 16  # position, colour and mask of a point
 
 
 def export_hdf5(
@@ -40,6 +45,7 @@ def export_hdf5(
 
     Raises:
         DatasetError: the data set is of another robot, or is damaged.
+        DiskFullError: there is less room than the files take.
         ValueError: nothing tells the poses of links.
     """
     features = dataset.index.features
@@ -49,6 +55,7 @@ def export_hdf5(
             where=str(dataset.root),
             remedy=f"--robot {dataset.index.robot}",
         )
+    _check_room(dataset, made.parent)
     with ExitStack() as stack:
         if merged:
             file = stack.enter_context(h5py().File(made, "w"))
@@ -68,6 +75,22 @@ def export_hdf5(
     if invalid := sum(entry.invalid_steps for entry in dataset.episodes):
         notes.append(f"{invalid} steps that are not valid repeat what was known before them")
     return notes
+
+
+def _check_room(dataset: Dataset, folder: Path) -> None:
+    """HDF5 does not survive a disk that is full at the end of a file, so look before."""
+    needed = sum(file.bytes for file in dataset.index.files.values())
+    for feature in dataset.index.features.values():
+        if feature.encoding == "jpeg":
+            needed += len(dataset) * math.prod(feature.shape)
+        elif feature.encoding == "cloud":
+            needed += len(dataset) * feature.shape[0] * _POINT_BYTES
+    if needed > (free := free_bytes(folder)):
+        raise DiskFullError(
+            f"the files take {needed / 1e9:.1f} GB, {free / 1e9:.1f} are free",
+            where=str(folder.parent),
+            remedy="free space, or choose another disk",
+        )
 
 
 class _Demo:

@@ -135,6 +135,7 @@ def write_lerobot(root: Path, **changes: object) -> dict[str, np.ndarray]:
         "next.reward": {"dtype": "float32", "shape": [1], "names": None},
         "observation.images.top": {"dtype": "video", "shape": [3, 16, 16], "names": None},
         "note": {"dtype": "string", "shape": [1], "names": None},
+        "depth": {"dtype": "image", "shape": [16, 16, 1], "names": None},
         "timestamp": {"dtype": "float32", "shape": [1], "names": None},
     }
     file = "chunk-{chunk_index:03d}/file-{file_index:03d}"
@@ -183,7 +184,8 @@ def test_a_set_of_lerobot_becomes_one_of_ours(tmp_path: Path) -> None:
     arrays = write_lerobot(tmp_path / "there")
     options = ConvertOptions(jpeg_quality=100)
     notes = convert(tmp_path / "there", tmp_path / "set", "brs", robot_of, options)
-    assert any("note is left out" in note for note in notes)
+    for name in ("note", "depth"):
+        assert any(f"{name} is left out" in note for note in notes)
     found = Dataset(tmp_path / "set", verify=True)
     assert [(e.split, e.task, e.steps) for e in found.episodes] == [
         ("train", "pick", 5),

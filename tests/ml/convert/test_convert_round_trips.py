@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -18,6 +21,7 @@ from brs_ml.convert.recovered import STEP_FEATURES, Recovered, Source, step_colu
 from brs_ml.dataset import Dataset, DatasetError, EpisodeEntry, Feature
 from brs_ml.dataset.images import pack_image
 from brs_ml.dataset.layout import PARTS
+from brs_ml.episode import DiskFullError
 
 
 def to_lerobot(pictures: str, **changes: object) -> ConvertOptions:
@@ -220,20 +224,61 @@ def test_a_kind_is_found_by_looking(ours: Dataset, tmp_path: Path) -> None:
         convert(ours.root, tmp_path / "out", "brs", robot_of)
 
 
-@pytest.mark.parametrize("target", ["lerobot", "brs-hdf5"])
-def test_nothing_is_left_of_a_conversion_that_fails(
-    ours: Dataset, out: Path, target: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from ml.convert.samples import robot_of
+from brs_ml.convert import ConvertOptions, LeRobotOptions, convert
+from brs_ml.episode import DiskFullError
+
+source, out, pictures = sys.argv[1:]
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, 3_000))
+try:
+    options = ConvertOptions(LeRobotOptions(pictures))
+    convert(Path(source), Path(out), "lerobot", robot_of, options)
+except DiskFullError as error:
+    print("full:", error)
+"""
+
+
+@pytest.mark.parametrize("pictures", ["h264", "jpeg"])
+def test_nothing_is_left_where_the_disk_is_full(ours: Dataset, out: Path, pictures: str) -> None:
     out.parent.joinpath("bystander").touch()
-    module = "lerobot_export" if target == "lerobot" else "brs_hdf5_export"
-
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(f"brs_ml.convert.{module}.present", fail)
-    with pytest.raises(Exception, match="disk is full"):
-        convert(ours.root, out, target, robot_of)
+    roots = Path(__file__).parents[3]
+    path = os.pathsep.join(str(roots / name) for name in ("ml", "tests"))
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(ours.root), str(out), pictures],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert "full:" in done.stdout, done.stderr
     assert [path.name for path in out.parent.iterdir()] == ["bystander"]
+
+
+def test_hdf5_is_not_begun_without_room(
+    ours: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room asked for is what the files take, and no more than twice that."""
+    convert(ours.root, tmp_path / "files", "brs-hdf5", robot_of)
+    taken = sum(file.stat().st_size for file in (tmp_path / "files").iterdir())
+    module = "brs_ml.convert.brs_hdf5_export.free_bytes"
+    monkeypatch.setattr(module, lambda folder: taken // 2)
+    with pytest.raises(DiskFullError, match="are free"):
+        convert(ours.root, tmp_path / "more", "brs-hdf5", robot_of)
+    assert [path.name for path in tmp_path.iterdir()] == ["files"]
+    monkeypatch.setattr(module, lambda folder: 2 * taken)
+    convert(ours.root, tmp_path / "more", "brs-hdf5", robot_of)
+
+
+def test_each_episode_is_told_of(ours: Dataset, tmp_path: Path) -> None:
+    told: list[str] = []
+    convert(ours.root, tmp_path / "a.hdf5", "brs-hdf5", robot_of, None, told.append)
+    names = sorted(episode.name for episode in ours.episodes)
+    assert sorted(told) == names
+    convert(tmp_path / "a.hdf5", tmp_path / "b", "lerobot", robot_of, None, told.append)
+    assert sorted(told) == sorted(names * 3)  # read, then written
 
 
 def test_what_exists_is_left_alone(ours: Dataset, out: Path) -> None:
