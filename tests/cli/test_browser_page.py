@@ -12,8 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ml.dataset.synthetic_episodes import Recipe, record
+from view_samples import SampleBag
+from view_samples import cloud as sample_cloud
+from view_samples import state as sample_state
 
 from brs_ml.episode.edit import move_to_trash
 
@@ -52,6 +56,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     relabelled(root / "label", task="laundry", success=None)
     relabelled(root / "hostile", task=HOSTILE, instruction=HOSTILE, success=False)
     (root / "foreign").mkdir()
+    bag = SampleBag(root)
+    for step in range(5):
+        bag.put("/robot/state", "brs_interfaces/msg/WholeBodyState", 0.1 * step, sample_state(0.0))
+        points = np.full((10 + step, 3), 0.5, np.float32)
+        message = sample_cloud(points, np.full((10 + step, 3), 200, np.uint8))
+        bag.put("/perception/cloud", "sensor_msgs/msg/PointCloud2", 0.1 * step, message)
+    bag.finish().rename(root / "cloudy")
     return root
 
 
@@ -195,6 +206,18 @@ def test_a_click_in_a_plot_or_on_the_time_line_seeks(page: Any) -> None:
     box = page.locator(".brs-timeline").bounding_box()
     page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 5)
     assert state(page)["time"] == pytest.approx(0.25 * SECONDS, abs=0.05)
+
+
+def test_the_cloud_of_the_time_is_in_the_scene(page: Any) -> None:
+    choose(page, "cloudy")
+    points = """() => {
+      const id = document.querySelector(".brs-scene").id.slice(1);
+      const cloud = [...getElement(id).objects.values()].find(o => o.mesh?.type === "Points");
+      return cloud?.mesh.geometry.attributes.position.count;
+    }"""
+    until(page, lambda: page.evaluate(points) == 10, "the first cloud")
+    page.evaluate("brs.seek(0.35)")
+    until(page, lambda: page.evaluate(points) == 13, "the cloud of 0.3 s")
 
 
 def test_keys_walk_through_time_and_episodes(page: Any) -> None:

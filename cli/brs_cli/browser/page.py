@@ -52,7 +52,7 @@ class BrowserPage:
         self._progress = 1.0
         ui.add_css((STATIC / "style.css").read_text(encoding="utf-8"))
         # Vue's templates know no scripts; the player is a file of this server's.
-        ui.add_head_html('<script src="/static/player.js"></script>')
+        ui.add_head_html('<script type="module" src="/static/player.js"></script>')
         self._keys = self._key_dialog()
         self._top_bar()
         self._table = EpisodeTable(self._rows(), self._select)
@@ -127,7 +127,7 @@ class BrowserPage:
 
     def _form(self) -> None:
         self._fields = {}
-        for name in ("task", "instruction", "notes"):
+        for name in ("instruction", "task", "notes"):
             field = ui.input(name.capitalize()).props("dense outlined").classes(f"brs-{name}")
             field.on("blur", lambda name=name: self._label(name))
             field.on("keydown.enter", lambda name=name: self._label(name))

@@ -2,15 +2,15 @@
 //
 // The page (page.py) makes the frame and calls brs.load; whatever changes files goes back to it as
 // the event "brs". All text is set as text, never as HTML.
-"use strict";
+
+import { showCurves } from "./curves.js";
+import { drawRobot } from "./robot.js";
+import { before } from "./samples.js";
 
 window.brs = (() => {
   const AHEAD_S = 0.7; // of pictures asked for before they are due
   const KEPT_PICTURES = 600;
   const SETTLE_MS = 5000;
-  const TITLE_SHARE = 0.22; // of a panel of curves
-  const AXIS_SHARE = 0.05; // of all of them, for the times below
-  const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b7280"];
   const LEVEL_COLORS = { INFO: "#0072b2", WARN: "#d98e04", ERROR: "#c62828" };
   const DRIVER_COLORS = { teleop: "#009e73", policy: "#7b5cc4", replay: "#d98e04" };
 
@@ -40,29 +40,8 @@ window.brs = (() => {
     return element;
   }
 
-  // Index of the last time at or before t, or -1.
-  function before(times, t) {
-    let low = 0;
-    let high = times.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (times[middle] <= t) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
-  }
-
-  // All columns at a time, by lines between the samples; null before the first.
-  function at(samples, t) {
-    const i = before(samples.t, t);
-    if (i < 0) return samples.t.length ? samples.columns.map((column) => column[0]) : null;
-    const j = Math.min(i + 1, samples.t.length - 1);
-    const gap = samples.t[j] - samples.t[i];
-    const share = gap > 0 ? Math.min(1, (t - samples.t[i]) / gap) : 0;
-    return samples.columns.map((c) =>
-      c[i] === null || c[j] === null ? c[i] : c[i] + share * (c[j] - c[i]),
-    );
-  }
+  const scene = () => getElement(setup.scene.id);
+  const chart = () => getElement(setup.chart)?.chart;
 
   // -- pictures and clouds -------------------------------------------------------------------
 
@@ -128,169 +107,6 @@ window.brs = (() => {
     const points = Array.from(new Float32Array(bytes, 0, 3 * count));
     const colors = Array.from(new Uint8Array(bytes, 12 * count), (c) => c / 255);
     scene()?.run_method_on_component(setup.scene.cloud, "set_points", points, colors);
-  }
-
-  // -- robot ---------------------------------------------------------------------------------
-
-  const scene = () => getElement(setup.scene.id);
-
-  function times3(a, b) {
-    return a.map((row) => [0, 1, 2].map((j) => row[0] * b[0][j] + row[1] * b[1][j] + row[2] * b[2][j]));
-  }
-
-  function turn([x, y, z], angle) {
-    const [c, s, v] = [Math.cos(angle), Math.sin(angle), 1 - Math.cos(angle)];
-    return [
-      [c + x * x * v, x * y * v - z * s, x * z * v + y * s],
-      [y * x * v + z * s, c + y * y * v, y * z * v - x * s],
-      [z * x * v - y * s, z * y * v + x * s, c + z * z * v],
-    ];
-  }
-
-  function turnBy([x, y, z, w]) {
-    return [
-      [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-      [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-      [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ];
-  }
-
-  function drawRobot() {
-    const view = scene();
-    if (!view?.objects || !setup.scene.root) return;
-    const values = Object.fromEntries(data.panels.map((p) => [p.key, at(p.measured, time)]));
-    for (const joint of setup.scene.joints) {
-      const value = values[joint.panel]?.[joint.column];
-      if (value === undefined || value === null) continue;
-      const q = joint.offset + joint.scale * value;
-      if (joint.slides) {
-        const along = joint.rotation.map((row) => row.reduce((sum, r, i) => sum + r * joint.axis[i], 0));
-        view.move(joint.id, ...joint.position.map((p, i) => p + q * along[i]));
-      } else {
-        view.rotate(joint.id, times3(joint.rotation, turn(joint.axis, q)));
-      }
-    }
-    const base = at(data.base, time);
-    if (base && !base.includes(null)) {
-      view.move(setup.scene.root, base[0], base[1], setup.scene.height);
-      view.rotate(setup.scene.root, turn([0, 0, 1], base[2]));
-    }
-    for (const [name, id] of Object.entries(setup.scene.boxes)) {
-      const pose = at(data.boxes[name], time);
-      if (!pose || pose.includes(null)) continue;
-      view.move(id, ...pose.slice(0, 3));
-      view.rotate(id, turnBy(pose.slice(3)));
-    }
-  }
-
-  // -- curves --------------------------------------------------------------------------------
-
-  const chart = () => getElement(setup.chart)?.chart;
-
-  function lines(panel, kind, index) {
-    const samples = panel[kind];
-    return panel.names.map((name, i) => ({
-      name: kind === "measured" ? name : `${name} commanded`,
-      type: "line",
-      xAxisIndex: index,
-      yAxisIndex: index,
-      showSymbol: false,
-      silent: true,
-      sampling: "lttb",
-      color: COLORS[i % COLORS.length],
-      lineStyle: { width: kind === "measured" ? 1.6 : 1, type: kind === "measured" ? "solid" : [3, 3] },
-      data: samples.columns[i]?.map((value, k) => [samples.t[k], value]) ?? [],
-    }));
-  }
-
-  function title(panel) {
-    const textStyle = { fontSize: 11, fontWeight: "bold", color: "#374151" };
-    return { text: panel.title, padding: 4, textStyle };
-  }
-
-  function legend(panel) {
-    const rich = Object.fromEntries(COLORS.map((color, i) => [`c${i}`, { color, fontSize: 11 }]));
-    const text = panel.labels.map((label, i) => `{c${i % COLORS.length}|● ${label}}`).join("  ");
-    return { text, padding: 4, textStyle: { fontSize: 11, rich } };
-  }
-
-  function showCurves() {
-    const bottom = data.panels.length - 1;
-    const share = (100 * (1 - AXIS_SHARE)) / data.panels.length;
-    const grids = data.panels.map((_, i) => ({
-      left: 44,
-      right: 16,
-      top: `${(i + TITLE_SHARE) * share}%`,
-      height: `${(1 - TITLE_SHARE - 0.05) * share}%`,
-    }));
-    chart()?.setOption(
-      {
-        animation: false,
-        title: data.panels.flatMap((panel, i) => [
-          { ...title(panel), left: 6, top: `${i * share}%` },
-          { ...legend(panel), right: 12, top: `${i * share}%` },
-        ]),
-        grid: grids,
-        axisPointer: { link: [{ xAxisIndex: "all" }] },
-        tooltip: {
-          trigger: "axis",
-          confine: true,
-          textStyle: { fontSize: 11 },
-          padding: 6,
-          valueFormatter: (value) => (typeof value === "number" ? value.toFixed(3) : "–"),
-        },
-        xAxis: grids.map((_, i) => ({
-          gridIndex: i,
-          type: "value",
-          min: 0,
-          max: data.duration,
-          axisLabel: {
-            show: i === bottom,
-            showMaxLabel: false,
-            fontSize: 10,
-            color: "#6b7280",
-            formatter: (value) => `${value} s`,
-          },
-          axisTick: { show: i === bottom },
-          axisLine: { lineStyle: { color: "#9ca3af" }, onZero: false },
-          splitLine: { lineStyle: { color: "#f1f3f5" } },
-        })),
-        yAxis: grids.map((_, i) => ({
-          gridIndex: i,
-          type: "value",
-          scale: true,
-          splitNumber: 3,
-          axisLabel: { fontSize: 10, color: "#6b7280" },
-          splitLine: { lineStyle: { color: "#eceff2" } },
-        })),
-        series: data.panels.flatMap((panel, i) => [
-          ...lines(panel, "commanded", i),
-          ...lines(panel, "measured", i),
-        ]),
-      },
-      true,
-    );
-    watchCurves();
-  }
-
-  function watchCurves() {
-    const renderer = chart()?.getZr();
-    if (!renderer || renderer.brsWatched) return;
-    renderer.brsWatched = true;
-    let pressed = false;
-    const follow = (event) => {
-      const t = chart().convertFromPixel({ xAxisIndex: 0 }, event.offsetX);
-      if (data && Number.isFinite(t)) seek(t);
-    };
-    renderer.on("mousedown", (event) => follow(event, (pressed = true)));
-    renderer.on("mousemove", (event) => pressed && follow(event));
-    renderer.on("mouseup", () => (pressed = false));
-    renderer.on("globalout", () => (pressed = false));
-  }
-
-  function drawCursor() {
-    const x = chart()?.convertToPixel({ xAxisIndex: 0 }, time);
-    if (Number.isFinite(x)) $("cursor").style.transform = `translateX(${x}px)`;
   }
 
   // -- time line -----------------------------------------------------------------------------
@@ -379,12 +195,17 @@ window.brs = (() => {
     $("play").setAttribute("aria-label", on ? "Pause" : "Play");
   }
 
+  function drawCursor() {
+    const x = chart()?.convertToPixel({ xAxisIndex: 0 }, time);
+    if (Number.isFinite(x)) $("cursor").style.transform = `translateX(${x}px)`;
+  }
+
   function draw() {
     drawn = time;
     waiting = false;
     drawPictures();
     drawCloud();
-    drawRobot();
+    drawRobot(scene(), setup.scene, data, time);
     drawCursor();
     $("time").textContent = `${clock(time)} / ${clock(data.duration)}`;
     if (playhead) playhead.style.left = percent(time);
@@ -423,7 +244,7 @@ window.brs = (() => {
     cloud = { index: -1, busy: false };
     cut = { start: null, end: null };
     showCameras();
-    showCurves();
+    if (chart()) showCurves(chart(), data, seek);
     showTimeline();
     showEvents();
     settling = performance.now() + SETTLE_MS;
