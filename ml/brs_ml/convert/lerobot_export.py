@@ -63,6 +63,9 @@ class LeRobotOptions:
     def __post_init__(self) -> None:
         if self.pictures not in PICTURES:
             raise ValueError(f"'pictures' must be one of {', '.join(PICTURES)}")
+        worst = CODECS[self.pictures].worst if self.pictures in CODECS else 0
+        if self.crf is not None and not 0 <= self.crf <= worst:
+            raise ValueError(f"'crf' of {self.pictures} must lie within 0 and {worst}")
 
 
 def export_lerobot(

@@ -20,16 +20,17 @@ class Codec:
     encoder: str  # FFmpeg's name
     pixels: str  # FFmpeg's pixel format
     crf: int  # quality: 0 the best
+    worst: int  # largest crf, 0 where it has no choice
     options: tuple[tuple[str, str], ...] = ()
 
 
 # A key frame every other frame, as LeRobot has them: any frame is two decodings away at most.
 _ALL = (("g", "2"),)
 CODECS = {
-    "h264": Codec("libx264", "yuv420p", 18, (*_ALL, ("bf", "0"))),
-    "av1": Codec("libsvtav1", "yuv420p", 30, (*_ALL, ("preset", "10"))),
+    "h264": Codec("libx264", "yuv420p", 18, 51, (*_ALL, ("bf", "0"))),
+    "av1": Codec("libsvtav1", "yuv420p", 30, 63, (*_ALL, ("preset", "10"))),
     # Red, green and blue as they are, all 8 bits of each: no picture changes.
-    "lossless": Codec("libx264rgb", "rgb24", 0, (*_ALL, ("bf", "0"), ("preset", "veryfast"))),
+    "lossless": Codec("libx264rgb", "rgb24", 0, 0, (*_ALL, ("bf", "0"), ("preset", "veryfast"))),
 }
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from ml.convert.samples import robot_of
 
+from brs_ml.convert import LeRobotOptions
 from brs_ml.convert.hdf5_layout import VECTORS
 from brs_ml.convert.kept import held, stand_ins
 from brs_ml.convert.lerobot_files import arrow_array, arrow_type
@@ -114,3 +115,11 @@ def test_odd_sizes_are_encoded_or_refused(tmp_path: Path) -> None:
     assert found.shape == picture.shape
     with pytest.raises(DatasetError, match="23 x 17 have odd sides"):
         VideoWriter(tmp_path / "w.mp4", picture.shape, 10.0, CODECS["av1"])
+
+
+@pytest.mark.parametrize(
+    ("pictures", "crf"), [("h264", 52), ("av1", 64), ("h264", -1), ("jpeg", 5), ("mpeg1", None)]
+)
+def test_options_that_cannot_be_are_refused(pictures: str, crf: int | None) -> None:
+    with pytest.raises(ValueError, match=r"'crf' of|'pictures' must"):
+        LeRobotOptions(pictures, crf)
