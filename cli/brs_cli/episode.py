@@ -44,10 +44,11 @@ def show(path: Path) -> str:
     """A few lines about an episode."""
     reader = EpisodeReader(path)
     info, (first_ns, last_ns) = reader.info, reader.span_ns
+    first_ns = first_ns or info.start_ns  # nothing was recorded
     success = {True: "success", False: "failure", None: "not judged"}[info.success]
     lines = [
         f"{info.name}: {info.task or 'no task'}, {success}, {info.status}",
-        f"  {(last_ns - first_ns) * 1e-9:.2f} s, {info.messages} messages, {info.lost} lost",
+        f"  {max(0, last_ns - first_ns) * 1e-9:.2f} s, {info.messages} messages, {info.lost} lost",
     ]
     lines += [
         f"  {name}: {text}"
