@@ -129,10 +129,9 @@ def _camera_sizes(episode: EpisodeReport) -> str:
 
 
 def _calibration_files(episode: EpisodeReport) -> str:
-    files = getattr(episode.info, "calibration", None)
-    if not files:
-        return ""
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:8]
+    files = episode.info.calibration
+    text = json.dumps(files, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8] if files else ""
 
 
 def _calibrations(episodes: Sequence[EpisodeReport], limits: SetLimits, found: _Collected) -> None:

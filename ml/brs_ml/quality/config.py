@@ -39,9 +39,8 @@ class TimeLimits:
     unpaired_share: float = 0.02  # pictures without depth of the same stamp
     future_s: float = 0.005
     late_s: float = 0.3  # 99th percentile
-    clock_back_s: float = 0.0  # of what is measured: the robot's state and the cameras
-    # Of all else: a robot node that holds stamps by its own clock, then as the leader did before.
-    command_back_s: float = 0.15
+    clock_back_s: float = 0.0  # of state, commands and cameras, which data sets are made of
+    other_back_s: float = 0.5
     clock_jump_s: float = 0.5
 
 

@@ -11,8 +11,9 @@ from brs_ml.episode.metadata import EpisodeInfo
 from brs_ml.quality.findings import Findings
 
 INFO = "episode.json"
-_TEXTS = ("name", "task", "instruction", "operator", "robot", "status", "note")
+_TEXTS = ("name", "task", "instruction", "operator", "robot", "status", "note", "notes")
 _NUMBERS = ("seed", "start_ns", "stop_ns", "messages", "lost")
+_TABLES = ("versions", "calibration", "trimmed_from")
 _SPANS = ("drivers", "pauses")
 _BAD_ENDS = ("recording", "interrupted", "disk_full", "recovered", "discarded")
 
@@ -72,6 +73,8 @@ def _is_right(key: str, value: Any) -> bool:
         return isinstance(value, str)
     if key in _NUMBERS:
         return type(value) is int and abs(value) < 2**63
+    if key in _TABLES:
+        return isinstance(value, Mapping)
     if key == "success":
         return value is None or isinstance(value, bool)
     if key in _SPANS:

@@ -165,7 +165,7 @@ def _limit(finding: Finding) -> str:
 def _when(finding: Finding) -> str:
     if not finding.spans_s:
         return ""
-    begin_s, end_s = finding.spans_s[0]
+    begin_s, end_s = (max(moment_s, 0.0) for moment_s in finding.spans_s[0])
     more = f" and {len(finding.spans_s) - 1} more" if len(finding.spans_s) > 1 else ""
     return f"{begin_s:.1f} to {end_s:.1f} s{more}" if end_s > begin_s else f"{begin_s:.1f} s{more}"
 

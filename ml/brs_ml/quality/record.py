@@ -53,9 +53,8 @@ Robots = Callable[[str], RobotFacts]
 
 @dataclass
 class Times:
-    """When the messages of one topic were stamped, sent and received."""
+    """When the messages of one topic were stamped and received."""
 
-    type: str
     stamped: bool  # messages begin with a header
     log_ns: array[int] = field(default_factory=lambda: array("q"))
     stamp_ns: array[int] = field(default_factory=lambda: array("q"))  # 0 where not known
@@ -105,11 +104,6 @@ class Record:
     digest: str = ""  # of the content, whatever its file looks like
 
     @property
-    def name(self) -> str:
-        """Its folder's name."""
-        return self.path.name
-
-    @property
     def seconds(self) -> float:
         """From the first message to the last."""
         return (self.end_ns - self.start_ns) * 1e-9
@@ -140,7 +134,7 @@ def gather(
     start_ns, end_ns = map(_sane, reader.span_ns)
     record = Record(path, info, robot, start_ns, end_ns, reader.torn)
     for topic in reader.counts:
-        record.times[topic.name] = Times(topic.type, bool(_HEADER.match(topic.schema_text)))
+        record.times[topic.name] = Times(bool(_HEADER.match(topic.schema_text)))
     takers = _takers(reader, record, config, judges, findings)
     digest = hashlib.blake2b(digest_size=16)
     try:

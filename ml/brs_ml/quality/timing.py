@@ -18,15 +18,15 @@ _RESTARTS = 2  # more steps back of a sequence are several publishers
 
 def check_times(record: Record, limits: TimeLimits, findings: Findings) -> None:
     """All rules of this module, for every topic."""
-    measured = {
+    needed = {
         topic
         for plain, topic in record.streams.items()
-        if plain == limits.state_topic or plain.startswith("camera/")
+        if plain in (limits.state_topic, limits.command_topic) or plain.startswith("camera/")
     }
     for topic, times in record.times.items():
         check_sequence(topic, np.array(times.sequence), limits, findings)
-        is_measured = topic in measured
-        check_clock(topic, times, record.start_ns, is_measured, limits, findings)
+        is_needed = topic in needed
+        check_clock(topic, times, record.start_ns, is_needed, limits, findings)
     for plain, least_hz, gap_s in _streams(record, limits):
         topic = record.streams[plain]
         stamps_s = _seconds(record, _best(record.times[topic]))
@@ -75,7 +75,7 @@ def check_clock(
     topic: str,
     times: Times,
     start_ns: int,
-    is_measured: bool,
+    is_needed: bool,
     limits: TimeLimits,
     findings: Findings,
 ) -> None:
@@ -85,7 +85,7 @@ def check_clock(
         topic: name for the finding.
         times: of its messages.
         start_ns: of the episode.
-        is_measured: its stamps never run backwards, not even a little.
+        is_needed: data sets are made of it; its stamps never run backwards, not even a little.
         limits: what is allowed.
         findings: takes what is found.
     """
@@ -101,7 +101,7 @@ def check_clock(
         findings.add(rule, topic, text, value, limit, spans)
 
     back_s = -np.diff(stamps) * 1e-9
-    limit_s = limits.clock_back_s if is_measured else limits.command_back_s
+    limit_s = limits.clock_back_s if is_needed else limits.other_back_s
     if (wrong := back_s > limit_s).any():
         text = f"{wrong.sum()} stamps run backwards, by up to {back_s.max():.3f} s"
         add("clock_back", text, back_s.max(), limit_s, at_s[1:][wrong])
@@ -227,8 +227,7 @@ def _seconds(record: Record, times_ns: np.ndarray) -> np.ndarray:
 
 
 def _pauses(record: Record) -> list[tuple[float, float]]:
-    pauses = getattr(record.info, "pauses", ())
     return [
         ((p["start_ns"] - record.start_ns) * 1e-9, (p["stop_ns"] - record.start_ns) * 1e-9)
-        for p in pauses
+        for p in record.info.pauses
     ]

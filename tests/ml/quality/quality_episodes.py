@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from synthetic_episodes import START_NS, STORE, TYPES, layout
 
-from brs_ml.episode import EpisodeInfo, EpisodeWriter, Topic
+from brs_ml.episode import EpisodeError, EpisodeInfo, EpisodeWriter, Topic
 from brs_ml.quality import EpisodeReport, Finding, QualityConfig, RobotFacts, check
 from brs_ml.quality.pictures import JudgeFactory
 
@@ -47,8 +47,6 @@ class Entry:
 
 def facts(name: str) -> RobotFacts:
     """Of any robot that there is."""
-    from brs_ml.episode import EpisodeError
-
     if name not in ("", "r1"):
         raise EpisodeError(f"unknown robot '{name}'")
     return FACTS

@@ -26,6 +26,7 @@ from quality_episodes import (
     changed,
     checked,
     entries,
+    facts,
     posture,
     report_of,
     without,
@@ -33,7 +34,7 @@ from quality_episodes import (
 )
 
 from brs_cli.dataset_quality import judge_of
-from brs_ml.quality import RULES, QualityConfig
+from brs_ml.quality import RULES, QualityConfig, check
 from brs_ml.quality.across import check_together
 
 BASE = entries()
@@ -101,9 +102,9 @@ MESSAGES: dict[str, tuple[str, Callable[[], list[Entry]]]] = {
     ),
     "late": (COLOR, lambda: changed(BASE, COLOR, log_ns=lambda m: m.log_ns + SECOND // 2)),
     "clock_back": (
-        STATE,
+        COMMAND,
         lambda: changed(
-            BASE, STATE, stamp_ns=lambda m: m.stamp_ns - (m.sequence == 300) * SECOND // 20
+            BASE, COMMAND, stamp_ns=lambda m: m.stamp_ns - (m.sequence == 300) * SECOND // 90
         ),
     ),
     "clock_jump": (
@@ -154,7 +155,7 @@ BASE_PICTURE = next(m.value for m in BASE if m.topic == COLOR)
 
 def jolt(values: np.ndarray, seconds: float) -> None:
     """Small fast trembling on top of the motion."""
-    values[LEFT_ARM] += 0.01 * np.sin(2 * np.pi * 11 * seconds + np.arange(6))
+    values[LEFT_ARM] += 0.03 * np.sin(2 * np.pi * 11 * seconds + np.arange(6))
 
 
 def blurred() -> np.ndarray:
@@ -290,10 +291,6 @@ def test_a_rule_can_be_ignored_and_its_severity_changed(tmp_path: Path) -> None:
     usual = {f.rule: f.severity for f in checked(tmp_path)}
     assert usual["gap"] == "warning"
     config = QualityConfig(severity={"gap": "error"})
-    from quality_episodes import facts
-
-    from brs_ml.quality import check
-
     stern = {f.rule: f.severity for f in check(tmp_path, config, facts).findings}
     assert stern == {**usual, "gap": "error"}
     silent = check(tmp_path, QualityConfig(severity={"gap": "ignore"}), facts).findings
