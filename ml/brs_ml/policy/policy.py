@@ -72,6 +72,11 @@ class Policy:
         check_robot(card, layout, str(path))
         return cls(model, card, device)
 
+    def reset(self) -> None:
+        """A new episode begins; its stamps may be those of another."""
+        if self._fast is not None:
+            self._fast.forget()
+
     def chunk(self, observation: Observation, noise: np.ndarray) -> Chunk:
         """What to do next.
 

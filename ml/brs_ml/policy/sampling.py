@@ -88,6 +88,10 @@ class FastSampler:
             actions[..., part] = stage(noise[..., part], told)
         return actions
 
+    def forget(self) -> None:
+        """Nothing was seen before: stamps may come again with other observations."""
+        self._seen.clear()
+
     def _tokens(self, batch: Batch, stamps: Sequence[object] | None) -> Tensor:
         """Tokens of all observations; those of the past are remembered by their stamps."""
         encoder, observed = self._model.encoder, []

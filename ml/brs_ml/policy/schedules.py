@@ -171,13 +171,13 @@ def _reflow(config: DiffusionConfig) -> list[SamplerStep]:
         start, end = float(times[window * each]), float(times[(window + 1) * each])
         line = Line.between(level, start, end)
         keep, add = line.velocity_factors(time)
-        dt = float(after - time)
+        dt = after - time
         steps.append(
             SamplerStep(
                 config.train_steps * float(time) - 1.0,
                 config.windows - 1 - window,
-                1.0 + dt * keep,
-                dt * add,
+                float(1.0 + dt * keep),
+                float(dt * add),
             )
         )
     return steps

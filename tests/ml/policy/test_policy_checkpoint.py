@@ -239,6 +239,15 @@ def test_a_policy_gives_chunks_in_units_of_the_robot(kind: str, tmp_path: Path) 
     assert isinstance(model, ActPolicy) == (kind == "act")
 
 
+def test_a_new_episode_may_have_the_stamps_of_another(file: Path) -> None:
+    policy, fresh = (Policy.load(file, batches.robot()) for _ in range(2))
+    policy.chunk(observation(), NOISE)
+    policy.reset()
+    other = observation(cloud=np.full((2, 12, 6), 0.4))
+    wanted = fresh.chunk(other, NOISE).actions
+    np.testing.assert_array_equal(policy.chunk(other, NOISE).actions, wanted)
+
+
 def test_an_observation_of_another_shape_is_refused(file: Path) -> None:
     policy = Policy.load(file, batches.robot())
     cases = {

@@ -10,7 +10,7 @@ import policy_batches as batches
 import pytest
 import torch
 
-from brs_ml.policy.config import DiffusionConfig, PointNetConfig, PolicyConfig
+from brs_ml.policy.config import OBJECTIVES, DiffusionConfig, PointNetConfig, PolicyConfig
 from brs_ml.policy.diffusion import DiffusionPolicy, Draws
 from brs_ml.policy.pointnet import PointNet
 from brs_ml.policy.schedules import plan
@@ -209,10 +209,10 @@ def test_the_plan_steps_as_diffusers_does() -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("objective", ["epsilon", "flow"])
+@pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("fusion", ["attention", "concatenation"])
 def test_the_fast_sampler_says_the_same(objective: str, fusion: str) -> None:
-    diffusion = DiffusionConfig(objective=objective, sampling_steps=4)
+    diffusion = DiffusionConfig(objective=objective, sampling_steps=4, windows=2)
     config = batches.small(diffusion=diffusion, fusion=fusion)
     model = DiffusionPolicy(config, batches.robot()).eval()
     data, fast = batches.batch(config, count=3), model.fast()
