@@ -25,7 +25,6 @@ from rich.table import Table
 
 from brs_cli.environment import ROOT
 from brs_hardware.errors import BrsError
-from brs_launch.shared_memory import left_behind
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 LEAST_DISK_GB = 5.0
@@ -137,6 +136,7 @@ def check_ros() -> list[Finding]:
 def check_dds() -> list[Finding]:
     """The profile, and a 1280x720 image between two processes."""
     from brs_cli.dds_check import image_delivery
+    from brs_launch.shared_memory import left_behind
 
     profile = os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE", "")
     findings = []
