@@ -14,6 +14,7 @@ import tiny_data
 import torch
 
 from brs_ml.dataset.augment import AugmentConfig
+from brs_ml.policy.checkpoint import load_policy
 from brs_ml.policy.config import (
     ActConfig,
     DiffusionConfig,
@@ -109,9 +110,9 @@ POLICIES = {
 @pytest.mark.parametrize("name", POLICIES)
 def test_training_lowers_loss_and_errors(name: str, data: Path, tmp_path: Path) -> None:
     log = Log()
-    run = trainer(
-        data, tmp_path, log, policy=POLICIES[name], steps=45, log_every=1, validate_every=15
-    )
+    steps = 90 if name == "dp3" else 45  # without colours, and all numbers at once
+    changes: dict[str, Any] = {"steps": steps, "log_every": 1, "validate_every": 15}
+    run = trainer(data, tmp_path, log, policy=POLICIES[name], **changes)
     run.run()
     losses = log.column("train/loss")
     assert np.mean(losses[-15:]) < 0.95 * np.mean(losses[:15])
@@ -122,15 +123,16 @@ def test_training_lowers_loss_and_errors(name: str, data: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("kind", ["diffusion", "act"])
 def test_policies_of_pictures_learn(kind: str, data: Path, tmp_path: Path) -> None:
-    policy = batches.small(
-        kind=kind, vision="images", fusion="concatenation", stages=WHOLE, act=act()
-    )
+    policy = learner(kind=kind, vision="images", fusion="concatenation", stages=WHOLE, act=act())
     log = Log()
-    changes: dict[str, Any] = {"augmentation": AugmentConfig(crop=0.1), "learning_rate": 2e-3}
-    run = trainer(data, tmp_path, log, policy=policy, steps=25, log_every=1, **changes)
+    changes: dict[str, Any] = {
+        "augmentation": AugmentConfig(crop=0.1),
+        "learning_rate": 2e-3,
+    }
+    run = trainer(data, tmp_path, log, policy=policy, steps=24, log_every=1, **changes)
     run.run()
     losses = log.column("train/loss")
-    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+    assert np.mean(losses[-6:]) < np.mean(losses[:6])
 
 
 def test_a_stopped_run_goes_on_bit_for_bit(data: Path, tmp_path: Path) -> None:
@@ -293,9 +295,14 @@ def test_reflow_and_consistency_learn_from_a_teacher(data: Path, tmp_path: Path)
         )
         log, out = Log(), tmp_path / objective
         train(config, data, batches.robot(), out, log)
-        losses = log.column("train/loss")
-        assert np.mean(losses[-10:]) < np.mean(losses[:10])
         assert np.isfinite(log.column("val/l1")).all()
+        if objective == "reflow":  # a consistent student's loss says nothing of its quality
+            losses = log.column("train/loss")
+            assert np.mean(losses[-10:]) < np.mean(losses[:10])
+        student, _ = load_policy(out / POLICY_FILE)
+        for name, value in load_policy(teacher.policy_path)[0].state_dict().items():
+            same = torch.equal(student.state_dict()[name], value)
+            assert same == name.startswith("encoder."), name
 
 
 def test_a_teacher_must_fit(data: Path, tmp_path: Path) -> None:
