@@ -12,6 +12,7 @@ import numpy as np
 from brs_ml.dataset import align
 from brs_ml.dataset.errors import DatasetError
 from brs_ml.episode.reader import BagMessage
+from brs_ml.episode.timeline import LEVELLED_NS
 
 # Who drove, as the column `driver` tells it by number; the last where the episode does not tell.
 DRIVERS = ("nobody", "teleop", "policy", "replay", "other", "unknown")
@@ -62,6 +63,9 @@ class Stream:
     def arrays(self, width: int, where: str) -> tuple[np.ndarray, np.ndarray]:
         """(n,) stamps, strictly rising, and (n, width) values.
 
+        Small steps back are levelled: a robot that holds stamps by its own clock, and then again
+        as its leader did, a little earlier.
+
         Raises:
             DatasetError: the clock stepped back.
         """
@@ -69,13 +73,14 @@ class Stream:
         stamps = np.array(self.stamps_ns, dtype=np.int64)
         values = np.array(self._values, dtype=np.float64).reshape(len(stamps), width)
         back = np.diff(stamps, prepend=stamps[:1])
-        if (back < 0).any():
+        if (back < -LEVELLED_NS).any():
             i = int(np.argmin(back))
             raise DatasetError(
                 f"the clock stepped back by {-back[i] * 1e-9:.3f} s at message {i}",
                 where=where,
                 remedy="leave the episode out, or record it on a steady clock",
             )
+        stamps = np.maximum.accumulate(stamps)
         keep = align.without_repeats(stamps)
         return stamps[keep], values[keep]
 

@@ -39,7 +39,8 @@ class TimeLimits:
     unpaired_share: float = 0.02  # pictures without depth of the same stamp
     future_s: float = 0.005
     late_s: float = 0.3  # 99th percentile
-    clock_back_s: float = 0.0  # of state, commands and cameras, which data sets are made of
+    # Of state, commands and cameras, which data sets are made of; smaller steps are levelled.
+    clock_back_s: float = 0.1
     other_back_s: float = 0.5
     clock_jump_s: float = 0.5
 

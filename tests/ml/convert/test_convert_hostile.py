@@ -168,7 +168,7 @@ def test_masks_of_another_shape_are_refused(ours: Dataset, tmp_path: Path) -> No
     np.save(root / "meta/brs/unknown.action.npy", np.ones((len(ours), 7), bool))
     with pytest.raises(DatasetError, match=r"unknown.action.npy: is damaged"):
         convert(root, tmp_path / "out", "brs", robot_of)
-    np.save(root / "meta/brs/unknown.action.npy", np.array([{}], object), allow_pickle=True)
+    np.save(root / "meta/brs/unknown.action.npy", np.zeros(3, [("any", bool)]))
     with pytest.raises(DatasetError, match=r"unknown.action.npy: is damaged"):
         convert(root, tmp_path / "out", "brs", robot_of)
 

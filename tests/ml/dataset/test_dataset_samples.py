@@ -140,3 +140,18 @@ def test_an_angle_goes_on_over_a_turn() -> None:
     for number in range(len(angles)):
         stream.add(number, BagMessage("", "", 0, 0, b"", number))
     assert stream.arrays(2, "")[1][:, 1] == pytest.approx(angles)
+
+
+def test_small_steps_back_are_levelled_and_the_newest_counts() -> None:
+    stream = Stream(lambda messages: [np.array([float(len(m.data))]) for m in messages])
+    for number, stamp_ms in enumerate((1000, 1010, 1008, 1020)):
+        stream.add(
+            stamp_ms * 1_000_000, serialized(COMMAND, "x" * 8 * number, 3, number, little=True)
+        )
+    stamps, values = stream.arrays(1, "here")
+    assert (stamps // 1_000_000).tolist() == [1000, 1010, 1020]
+    sizes = values[:, 0]
+    assert sizes[1] - sizes[0] > 8.0  # the third message, not the second
+    stream.add(919_000_000, serialized(COMMAND, "", 3, 9, little=True))
+    with pytest.raises(DatasetError, match="stepped back by 0.101"):
+        stream.arrays(1, "here")

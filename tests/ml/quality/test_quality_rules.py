@@ -104,7 +104,7 @@ MESSAGES: dict[str, tuple[str, Callable[[], list[Entry]]]] = {
     "clock_back": (
         COMMAND,
         lambda: changed(
-            BASE, COMMAND, stamp_ns=lambda m: m.stamp_ns - (m.sequence == 300) * SECOND // 90
+            BASE, COMMAND, stamp_ns=lambda m: m.stamp_ns - (m.sequence == 300) * SECOND // 8
         ),
     ),
     "clock_jump": (
