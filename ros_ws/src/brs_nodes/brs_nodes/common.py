@@ -219,16 +219,18 @@ class Priority(Enum):
 
     CONTROL = -10  # the path of a command
     NORMAL = 0
+    LISTENING = 1  # receives what is worked on in the background: soon, but in nobody's place
     BACKGROUND = 5  # what may come late: recording, pictures
 
 
 def set_priority(priority: Priority) -> bool:
     """Give this thread, and those it starts, a priority; False if the system does not allow it.
 
-    Background threads also never preempt another: a publisher wakes its readers one after the
-    other, and were the recorder to run at once in its place, the robot would get its command late.
+    Listening and background threads also never preempt another: a publisher wakes its readers one
+    after the other, and were the recorder to run at once in its place, the robot would get its
+    command late.
     """
-    if priority is Priority.BACKGROUND:
+    if priority in (Priority.LISTENING, Priority.BACKGROUND):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     try:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), priority.value)

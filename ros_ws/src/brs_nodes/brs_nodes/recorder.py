@@ -39,7 +39,16 @@ from brs_ml.episode import (
     recover_all,
     share_folders,
 )
-from brs_nodes.common import LATCHED, SENSOR, Diagnostics, Priority, declare, parameter, run
+from brs_nodes.common import (
+    LATCHED,
+    SENSOR,
+    Diagnostics,
+    Priority,
+    declare,
+    parameter,
+    run,
+    set_priority,
+)
 from brs_nodes.conversions import joycon_from_message
 from brs_nodes.recorder_taps import Taps
 from brs_nodes.robot_topics import command_topics, sensor_topics
@@ -76,6 +85,8 @@ class RecorderNode(Node):
 
     def __init__(self) -> None:
         super().__init__("recorder")
+        # All but DDS's own threads, which run by now: who empties sockets late loses messages.
+        set_priority(Priority.BACKGROUND)
         self.parameters = declare(self, Parameters)
         self._robot = load_embodiment(self.parameters.robot)
         self.session = EpisodeSession(
@@ -332,4 +343,4 @@ def versions(robot: Embodiment) -> dict[str, str]:
 
 
 def main() -> None:
-    run(RecorderNode, Priority.BACKGROUND)
+    run(RecorderNode, Priority.LISTENING)

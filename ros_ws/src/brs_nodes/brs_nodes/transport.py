@@ -39,7 +39,10 @@ def talk_by_datagrams(env: MutableMapping[str, str]) -> None:
 
 @contextlib.contextmanager
 def datagrams() -> Iterator[None]:
-    """What joins DDS within this block talks by UDP alone; processes started after it do not."""
+    """What joins DDS within this block talks by UDP alone; processes started after it do not.
+
+    Fast DDS reads its profile once a process: who needs shared memory beside it joins before.
+    """
     kept = dict(os.environ)
     talk_by_datagrams(os.environ)
     try:
