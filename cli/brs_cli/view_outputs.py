@@ -121,7 +121,7 @@ def _start_server(outputs: Outputs, opened: Opened) -> str:
     page = f"http://{_in_url(outputs.host)}:{outputs.web_port}"
     arguments = ["--serve-web", "--bind", outputs.host, "--port", str(outputs.data_port)]
     arguments += ["--web-viewer-port", str(outputs.web_port), "--cors-allow-origin", page]
-    _start(arguments, outputs.host, outputs.data_port, opened)
+    _start(arguments, outputs.host, (outputs.data_port, outputs.web_port), opened)
     return f"rerun+http://{_in_url(outputs.host)}:{outputs.data_port}/proxy"
 
 
@@ -131,11 +131,11 @@ def _start_viewer(opened: Opened) -> str:
         probe.bind((LOOPBACK, 0))
         port = probe.getsockname()[1]
     arguments = ["--bind", LOOPBACK, "--port", str(port), "--expect-data-soon"]
-    _start(arguments, LOOPBACK, port, opened)
+    _start(arguments, LOOPBACK, (port,), opened)
     return f"rerun+http://{LOOPBACK}:{port}/proxy"
 
 
-def _start(arguments: list[str], host: str, port: int, opened: Opened) -> None:
+def _start(arguments: list[str], host: str, ports: tuple[int, ...], opened: Opened) -> None:
     import rerun_cli
 
     program = Path(rerun_cli.__file__).parent / "rerun"
@@ -151,7 +151,9 @@ def _start(arguments: list[str], host: str, port: int, opened: Opened) -> None:
         )
         deadline_s = time.monotonic() + START_S
         while time.monotonic() < deadline_s and popen.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection((host, port), 0.2):
+            with contextlib.suppress(OSError):
+                for port in ports:
+                    socket.create_connection((host, port), 0.2).close()
                 opened.programs.append(popen)
                 return
             time.sleep(0.05)
