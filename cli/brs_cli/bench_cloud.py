@@ -30,7 +30,7 @@ WARM_UP = "warm-up"
 
 def measure_cloud(seconds: float) -> list[Figure]:
     """Large pictures between two processes alone; then clouds while the simulator runs."""
-    # In this order: Fast DDS reads its profile once a process, and a session's has no shared memory.
+    # In this order: Fast DDS reads its profile once a process; a session's has no shared memory.
     delivery = measure_delivery(min(seconds, 20.0))
     return measure_latency(seconds) + delivery
 

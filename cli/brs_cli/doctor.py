@@ -28,6 +28,7 @@ from brs_hardware.errors import BrsError
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 LEAST_DISK_GB = 5.0
+SOCKET_BYTES = 4_194_304  # what the profiles of config/dds ask for
 LOW_BATTERY = 0.25
 # A share of the vendor's rate below which something is wrong.
 LEAST_RATE_HZ = 100.0
@@ -155,6 +156,7 @@ def check_dds() -> list[Finding]:
             else "set FASTDDS_DEFAULT_PROFILES_FILE to one of config/dds; free /dev/shm",
         )
     )
+    findings.append(check_buffers(Path("/proc/sys/net/core/rmem_max")))
     dead_mb = sum(group.size for group in left_behind()) / 1e6
     if dead_mb > 1.0:
         what = f"{dead_mb:.0f} MB left by killed processes"
@@ -165,6 +167,18 @@ def check_dds() -> list[Finding]:
             Finding("/dev/shm", WARN, f"{free_mb:.0f} MB free", "remove stale fastdds_* files")
         )
     return findings
+
+
+def check_buffers(most: Path) -> Finding:
+    """Whether a socket may hold what comes while its reader is kept from its core."""
+    held = int(most.read_text()) if most.exists() else 0
+    enough = held >= SOCKET_BYTES
+    return Finding(
+        "socket buffers",
+        OK if enough else WARN,
+        f"up to {held / 1e6:.1f} MB",
+        "" if enough else f"sudo sysctl -w net.core.rmem_max={SOCKET_BYTES}",
+    )
 
 
 def check_gl() -> list[Finding]:
