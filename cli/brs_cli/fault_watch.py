@@ -52,7 +52,7 @@ class Watch:
         self._waiting: list[tuple[float, int, str, str, Any, bytes]] = []
         self._count = 0
         self._good_s = 0.0
-        self._sources: dict[bytes, tuple[int, float]] = {}  # newest count of a publisher, and when
+        self._counted: dict[bytes, tuple[int, float]] = {}  # newest count of a publisher, and when
         # Since when the base has been told to stand, and has stood; None while not.
         self._rests_s: dict[str, float | None] = {"commanded": None, "measured": None}
         vendor = embodiment.vendor
@@ -86,8 +86,8 @@ class Watch:
                     published_s = info["source_timestamp"] * 1e-9
                     row = (published_s, self._count, role, part, message, publisher)
                     self._waiting.append(row)
-                    if role == "source":
-                        self._look_for_gap(part, published_s, info, publisher)
+                    if role == "source" or (role, part) == ("command", "base"):
+                        self._look_for_gap(role, part, published_s, info, publisher)
         self._waiting.sort(key=lambda row: row[:2])
         due = [row for row in self._waiting if row[0] < now_s - _SETTLE_S]
         self._waiting = self._waiting[len(due) :]
@@ -95,16 +95,21 @@ class Watch:
             getattr(self, f"_on_{role}")(part, published_s, message, publisher)
 
     def _look_for_gap(
-        self, source: str, published_s: float, info: dict[str, Any], publisher: bytes
+        self, role: str, part: str, published_s: float, info: dict[str, Any], publisher: bytes
     ) -> None:
+        """Tells of lost messages right after the last that came before them."""
         number = info.get("publication_sequence_number") or 0
-        before, before_s = self._sources.get(publisher, (number, published_s))
+        before, before_s = self._counted.get(publisher, (number, published_s))
         if number > before + 1:
-            self._waiting.append((before_s, self._count, "gap", source, published_s, publisher))
-        self._sources[publisher] = number, published_s
+            row = (before_s, self._count, f"{role}_gap", part, published_s, publisher)
+            self._waiting.append(row)
+        self._counted[publisher] = number, published_s
 
-    def _on_gap(self, source: str, _: float, until_s: float, __: bytes) -> None:
+    def _on_source_gap(self, source: str, _: float, until_s: float, __: bytes) -> None:
         self.monitor.source_missed(until_s, source)
+
+    def _on_command_gap(self, *_: Any) -> None:
+        self.monitor.base_missed()
 
     def _on_command(self, part: str, published_s: float, message: Any, publisher: bytes) -> None:
         caused_s = None

@@ -42,6 +42,7 @@ class Report:
     minutes: float = 0.0
     outcomes: list[Outcome] = field(default_factory=list)
     commands: int = 0  # vendor commands judged
+    unheard: int = 0  # gaps in what the monitor heard of the base's
     unsafe: dict[str, int] = field(default_factory=dict)  # rule -> count
     violations: list[dict[str, Any]] = field(default_factory=list)
     memory: dict[str, Growth] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class Report:
     def judged(self, monitor: SafetyMonitor) -> None:
         """Add what a monitor has seen."""
         self.commands += monitor.commands
+        self.unheard += monitor.unheard
         for rule, count in monitor.counts.items():
             self.unsafe[rule] = self.unsafe.get(rule, 0) + count
         self.violations += [asdict(violation) for violation in monitor.violations]
@@ -172,6 +174,8 @@ def _show(report: Report, problems: list[str]) -> None:
             f"{growth.slope_mb_per_min:+.3f} MB/min over {growth.watched_s:.0f} s{tells}",
             highlight=False,
         )
+    if report.unheard:
+        console.print(f"  {report.unheard} gaps in what the monitor heard of the base")
     console.print(
         f"{report.minutes:.1f} min, {len(report.outcomes)} faults, "
         f"{report.commands:,} vendor commands, {sum(report.unsafe.values())} of them unsafe"

@@ -224,6 +224,25 @@ def test_commands_that_were_lost_on_the_way_here_may_have_been_good() -> None:
     assert run("policy", 0.2).rules() == {"base_late"}, "another source leads"
 
 
+def test_a_stop_of_the_base_that_was_not_heard_is_no_jump() -> None:
+    def run(missed: bool, then: float) -> Stream:
+        stream = Stream()
+        for number in range(30):
+            stream.source()
+            stream.send("base", [-0.01 * number, 0.0, 0.0])
+            stream.now_s += PERIOD_S
+        stream.source()
+        if missed:  # it was told to stand, and goes on from there
+            stream.monitor.base_missed()
+        stream.send("base", [then, 0.0, 0.0])
+        return stream
+
+    assert run(False, -0.006).rules() == {"base_acceleration"}
+    heard = run(True, -0.006)
+    assert not heard.rules() and heard.monitor.unheard == 1
+    assert run(True, -0.9).rules() == {"base_velocity"}
+
+
 def test_a_source_that_starts_anew_may_be_heard_late_but_not_never() -> None:
     def run(seconds: float) -> Stream:
         stream = Stream()

@@ -74,6 +74,7 @@ class SafetyMonitor:
         violations: the first breaches, in words.
         counts: rule -> how many breaches.
         commands: how many commands were judged.
+        unheard: how many gaps there were in what was heard of the base's.
         slowest_stop_s: longest time from the last good command to the step that stopped the base.
         longest_pause_s: longest time for which a busy computer kept the robot node from running
             before such a zero [s]; those stops are not in `slowest_stop_s`.
@@ -87,7 +88,7 @@ class SafetyMonitor:
         self._robot, self._config = embodiment, config or MonitorConfig()
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
-        self.commands = 0
+        self.commands = self.unheard = 0
         self.slowest_stop_s = self.longest_pause_s = 0.0
         self._armed: bool | None = None  # not known yet
         self._mode_since_s = -np.inf
@@ -143,6 +144,14 @@ class SafetyMonitor:
         """
         if source == self._source:
             self._missed_until_s = max(self._missed_until_s, until_s)
+
+    def base_missed(self) -> None:
+        """A command to the base was lost on its way here, perhaps one to stand.
+
+        The next is judged by itself, not by how it goes on from the last one heard.
+        """
+        self.unheard += 1
+        self._steps["base"].clear()
 
     def command(self, command: Command) -> None:
         """Judge a vendor command."""

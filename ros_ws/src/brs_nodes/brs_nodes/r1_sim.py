@@ -37,11 +37,9 @@ from brs_nodes.common import (
     SENSOR,
     Diagnostics,
     Inbox,
-    Priority,
     declare,
     parameter,
     run,
-    set_priority,
 )
 from brs_nodes.sim_status import SimulatedStatus
 from brs_nodes.vendor import BASE_COMMAND_TYPES, GRIPPER_COMMAND_TYPES
@@ -299,7 +297,8 @@ class R1SimNode(Node):
     # -- cameras ---------------------------------------------------------------------------
 
     def _film(self) -> None:
-        set_priority(Priority.BACKGROUND)  # pictures may come late; control may not
+        # At the priority of the physics: a thread of less, kept from its core while it holds
+        # Python's lock, would keep the physics from theirs.
         try:
             renderer = CameraRenderer(self.world)
             for name in self._cameras:
