@@ -14,13 +14,13 @@ from brs_nodes.conversions import doubles
 from brs_sim.emulators.inspire_hand import emulated_hand
 
 
-def robot_with_hand(folder: Path, port: str) -> Path:
-    """The R1 with a hand instead of its left gripper."""
+def robot_with_hand(folder: Path, port: str, gripper: str = "left_gripper") -> Path:
+    """The R1 with a hand instead of a gripper."""
     robot = load_embodiment("r1")
     content = yaml.safe_load(Path(robot.path).read_text())
     content["urdf"] = str(robot.urdf_path)
-    content["left_gripper"] |= {"end_effector": "inspire_hand", "hand": {"port": port}}
-    path = folder / "r1_with_hand.yaml"
+    content[gripper] |= {"end_effector": "inspire_hand", "hand": {"port": port}}
+    path = folder / f"r1_with_{gripper}.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ import yaml
 from harness import ROOT, Harness
 from policy import Rules, opened_by, read_policy, write_policy
 from std_msgs.msg import Bool
+from test_inspire_hand import robot_with_hand
 from test_replay import bag_of
 
 from brs_cli.person import SERVICES
 from brs_cli.session import POSES, STATES
-from brs_hardware.embodiment import load_embodiment
+from brs_hardware.embodiment import Embodiment, load_embodiment
+from brs_sim.emulators.inspire_hand import emulated_hand
 
 OPERATOR = ROOT / "config" / "sros2" / "operator.xml"
 POLICY = ROOT / "config" / "sros2" / "policy.xml"
@@ -28,8 +31,6 @@ FOLLOWED = ("policy/command", "perception/cloud", "perception/state")
 VARIANTS: dict[str, list[dict[str, object]]] = {
     "perception": [{"cameras": "simulated", "fuse": False}, {"transport": "compressed"}]
 }
-# Wants a robot with other hands than the r1's before it opens a topic.
-UNMEASURED = {"inspire_hand"}
 SETTLED_S = 8.0
 
 
@@ -40,9 +41,9 @@ def policies() -> dict[str, Rules]:
 
 
 def executables() -> set[str]:
-    """Nodes that the workspace installs, but those that cannot be measured."""
+    """Nodes that the workspace installs."""
     folder = ROOT / "ros_ws" / "install" / "lib" / "brs_nodes"
-    return {path.name for path in folder.iterdir()} - UNMEASURED
+    return {path.name for path in folder.iterdir()}
 
 
 def command_topics() -> set[str]:
@@ -73,8 +74,13 @@ def test_every_node_has_a_policy_and_a_person_may_do_what_the_commands_do() -> N
     assert {f"/{topic}" for topic in (*STATES, POSES)} <= allowed["operator"].subscribe
 
 
-def start(ros: Harness, names: list[str]) -> None:
-    """Start nodes as far as they go without devices."""
+def start(ros: Harness, names: list[str], devices: ExitStack) -> None:
+    """Start nodes as far as they go without devices, and hands with emulated ones."""
+    hands: list[dict[str, object]] = []
+    for gripper in Embodiment.GRIPPERS if "inspire_hand" in names else ():
+        _, bus = devices.enter_context(emulated_hand())
+        robot = robot_with_hand(ros.folder, bus.port, gripper)
+        hands.append({"robot": str(robot), "gripper": gripper})
     parameters: dict[str, dict[str, object]] = {
         "r1_sim": {"camera_hz": 0.0},
         # A leader that mirrors listens to the robot, too.
@@ -84,6 +90,7 @@ def start(ros: Harness, names: list[str]) -> None:
     }
     for name in names:
         variants = [parameters.get(name, {}), *VARIANTS.get(name, [])]
+        variants = hands if name == "inspire_hand" else variants
         for number, variant in enumerate(variants):
             ros.start_node(
                 name,
@@ -100,9 +107,15 @@ def start(ros: Harness, names: list[str]) -> None:
 @pytest.mark.parametrize("core", [True, False])
 def test_nodes_open_what_their_policy_allows_and_nothing_else(ros: Harness, core: bool) -> None:
     names = sorted(CORE if core else executables() - CORE)
-    start(ros, names)
-    if os.environ.get("BRS_WRITE_POLICY"):
-        rewrite(ros, names)
+    with ExitStack() as devices:
+        start(ros, names, devices)
+        if os.environ.get("BRS_WRITE_POLICY"):
+            rewrite(ros, names)
+        check(ros, names)
+
+
+def check(ros: Harness, names: list[str]) -> None:
+    """What the nodes open is what they may open."""
     allowed = policies()
     differences: dict[str, object] = {}
 
