@@ -15,6 +15,7 @@ the teacher's and stays as it is.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -84,7 +85,7 @@ def _loaded(path: str, config: PolicyConfig, layout: RobotLayout) -> DiffusionPo
     return model
 
 
-class _Distillation(nn.Module):
+class _Distillation(nn.Module, ABC):
     """What both ways of teaching share."""
 
     def __init__(
@@ -116,9 +117,9 @@ class _Distillation(nn.Module):
             total = total + share * self.stage_loss(number, action[..., stage], told)
         return total
 
+    @abstractmethod
     def stage_loss(self, stage: int, clean: Tensor, told: Tensor) -> Tensor:
         """() of a stage's true paths (n, T_a, size), told (n, c)."""
-        raise NotImplementedError
 
     def steps(self, time: Tensor) -> Tensor:
         """Times as networks are told them."""
