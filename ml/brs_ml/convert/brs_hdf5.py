@@ -27,6 +27,7 @@ from brs_ml.convert.recovered import (
     step_columns,
 )
 from brs_ml.dataset.errors import DatasetError
+from brs_ml.dataset.features import robot_vector
 from brs_ml.dataset.format import EpisodeEntry, Feature
 from brs_ml.dataset.images import pack_image, unpack_image
 
@@ -171,14 +172,7 @@ def _notes(demos: Iterable[_Demo]) -> tuple[str, ...]:
 def _features(demos: Sequence[_Demo], robot: BrsRobot) -> dict[str, Feature]:
     """Of files that are not ours: cameras and points of the first, a box around all points."""
     layout, shapes = robot.layout, demos[0].shapes
-    vector = Feature(
-        "<f4",
-        (layout.size,),
-        names=layout.names,
-        units=layout.units,
-        lower=layout.lower,
-        upper=layout.upper,
-    )
+    vector = robot_vector(layout)
     features = {"proprioception": vector, "action": vector, **STEP_FEATURES}
     for place, shape in sorted(shapes.items()):
         if place.startswith(f"{PICTURES}/") and place.endswith("/img"):

@@ -9,6 +9,18 @@ from brs_ml.dataset.format import Feature
 from brs_ml.dataset.layout import RobotLayout
 
 
+def robot_vector(layout: RobotLayout) -> Feature:
+    """Proprioception or action: (layout.size,) with the robot's names, units and limits."""
+    return Feature(
+        "<f4",
+        (layout.size,),
+        names=layout.names,
+        units=layout.units,
+        lower=layout.lower,
+        upper=layout.upper,
+    )
+
+
 def features_of(
     layout: RobotLayout, config: BuildConfig, sizes: Mapping[str, tuple[int, int]]
 ) -> dict[str, Feature]:
@@ -20,14 +32,7 @@ def features_of(
         sizes: height and width of each camera [px].
     """
     cameras = config.align.cameras
-    vector = Feature(
-        "<f4",
-        (layout.size,),
-        names=layout.names,
-        units=layout.units,
-        lower=layout.lower,
-        upper=layout.upper,
-    )
+    vector = robot_vector(layout)
     features = {
         "proprioception": vector,
         "action": vector,
