@@ -1,4 +1,4 @@
-"""Gives `brs_ml.dataset` what it must not import: the robot's numbers, and fused clouds."""
+"""Gives `brs_ml.dataset` what it must not import: clouds fused as a robot fuses them."""
 
 from __future__ import annotations
 
@@ -8,41 +8,16 @@ from functools import cache
 import numpy as np
 
 from brs_hardware.cameras.frame import CameraFrame, Intrinsics
-from brs_hardware.embodiment import Embodiment, load_embodiment
+from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import BrsError
 from brs_hardware.perception.config import load_cloud
 from brs_hardware.perception.fuser import make_fusion
 from brs_hardware.perception.fusion import CloudFusion, View
 from brs_hardware.perception.history import Posture
-from brs_ml.dataset import DatasetError, Frame, Part, RobotLayout
+from brs_ml.dataset import DatasetError, Frame
+from brs_ml.dataset.robot_layout import layout_of
 
-
-def layout_of(robot: Embodiment) -> RobotLayout:
-    """Proprioception and action of a robot, with its limits."""
-    speed = tuple(float(value) for value in robot.base.max_velocity)
-    base = Part(
-        "base", ("vx", "vy", "wz"), ("m/s", "m/s", "rad/s"), tuple(-v for v in speed), speed
-    )
-    groups = {}
-    for name in robot.GROUPS:
-        group = robot.group(name)
-        groups[name] = Part(
-            name,
-            group.joints,
-            ("rad",) * len(group.joints),
-            tuple(float(value) for value in group.lower),
-            tuple(float(value) for value in group.upper),
-        )
-    grippers = {name: Part(name, (name,), ("1",), (0.0,), (1.0,)) for name in robot.GRIPPERS}
-    parts = (
-        base,
-        groups["torso"],
-        groups["left_arm"],
-        grippers["left_gripper"],
-        groups["right_arm"],
-        grippers["right_gripper"],
-    )
-    return RobotLayout(robot.name, parts)
+__all__ = ["CloudFactory", "FusedClouds", "layout_of"]
 
 
 @dataclass(frozen=True)
