@@ -18,7 +18,7 @@ from brs_hardware.kinematics import Kinematics, joints_of
 from brs_hardware.types import WholeBodyState
 from brs_sim.model import floor_to_base
 from brs_sim.operator.arm_ik import ArmIK
-from brs_sim.operator.motions import min_jerk, planar_pose, pose_between, wrapped
+from brs_sim.operator.motions import min_jerk, planar_pose, pose_between, tool_pose, wrapped
 from brs_sim.tasks.registry import Pose
 
 Motion = Generator[None, None, None]
@@ -113,6 +113,12 @@ class Hands:
         pose[2, 3] += self._floor_to_base
         return pose
 
+    def knee_for(self, height: float) -> float:
+        """Torso joint 2 [rad] that brings the carrier of the arms to `height` above the floor."""
+        knees = np.linspace(-1.9, 0.0, 96)
+        heights = np.array([self.carrier_at(knee)[2, 3] for knee in knees])
+        return float(knees[int(np.argmin(np.abs(heights - height)))])
+
     def lag_rad(self) -> float:
         """Largest difference between the leader and the robot's arms [rad]."""
         return max(
@@ -173,6 +179,20 @@ class Hands:
         """Leader angles for a tool pose (4, 4) in the carrier, from a bent elbow."""
         return self._ik[arm].solve(bent_elbow(arm), pose)
 
+    def posture(
+        self, arm: str, place: np.ndarray, pitch: float, yaw: float = 0.0, roll: float = 0.0
+    ) -> np.ndarray:
+        """Leader angles with the tool at `place` before a trunk that leans as usual.
+
+        Args:
+            arm: which.
+            place: (3,) forward, left and up from the carrier of the arms [m].
+            pitch, yaw, roll: of the hand, see `tool_pose`, as the robot faces [rad].
+        """
+        turn = np.eye(4)
+        turn[:3, :3] = self.carrier_at(0.0)[:3, :3].T
+        return self.solve(arm, turn @ tool_pose(place, yaw, pitch, roll))
+
     def reach(
         self, arm: str, goal: Callable[[], np.ndarray], speed: float = 0.25, settle_s: float = 0.6
     ) -> Motion:
@@ -200,11 +220,15 @@ class Hands:
                 return
             yield
 
-    def drive_to(self, goal: Callable[[], np.ndarray]) -> Motion:
-        """Drive the base to x, y [m], yaw [rad] in the world: turn, then go, then look again."""
+    def drive_to(self, goal: Callable[[], np.ndarray], patience_s: float = np.inf) -> Motion:
+        """Drive the base to x, y [m], yaw [rad] in the world: turn, then go, then look again.
+
+        A base that something blocks is left where it is after `patience_s`.
+        """
+        give_up_s = self.now_s + patience_s
         for _ in range(4):
-            yield from self._turn(goal)
-            yield from self._go(goal)
+            yield from self._turn(goal, give_up_s)
+            yield from self._go(goal, give_up_s)
             if abs(wrapped(goal()[2] - self.robot.base_pose[2])) < 2 * _ARRIVED_RAD:
                 return
 
@@ -255,16 +279,18 @@ class Hands:
             self._correction[arm] = np.clip(correction, -_CORRECTION_LIMIT_M, _CORRECTION_LIMIT_M)
         return bool(np.linalg.norm(missing) < _SETTLED_M)
 
-    def _turn(self, goal: Callable[[], np.ndarray]) -> Motion:
+    def _turn(self, goal: Callable[[], np.ndarray], give_up_s: float) -> Motion:
         fastest = self.embodiment.base.max_velocity[2]
         while abs(missing := wrapped(goal()[2] - self.robot.base_pose[2])) > _ARRIVED_RAD:
+            if self.now_s > give_up_s:
+                break
             self._turning = True
             push = self._push(_DRIVE_GAIN * missing / fastest, True)
             self._left_stick = np.array([-push, 0.0])  # left turns left
             yield
         yield from self._stop()
 
-    def _go(self, goal: Callable[[], np.ndarray]) -> Motion:
+    def _go(self, goal: Callable[[], np.ndarray], give_up_s: float) -> Motion:
         fastest = self.embodiment.base.max_velocity[:2]
         while True:
             x, y, yaw = self.robot.base_pose
@@ -276,7 +302,7 @@ class Hands:
                 ]
             )
             far = np.abs(missing) > _ARRIVED_M
-            if not far.any():
+            if not far.any() or self.now_s > give_up_s:
                 break
             pushes = _DRIVE_GAIN * missing / fastest
             pushes /= max(float(np.abs(pushes).max()), 1.0)

@@ -125,20 +125,11 @@ class ShelvesScript(Script):
 
     def _carry_angles(self, arm: str) -> np.ndarray:
         """Joint angles with the hand close before the leaning trunk."""
-        upright = tool_pose(_CARRY * [1, _SIDE[arm], 1], 0.0, _PITCH)
-        turn = np.eye(4)
-        turn[:3, :3] = self.hands.carrier_at(0.0)[:3, :3].T
-        return self.hands.solve(arm, turn @ upright)
-
-    def _knee_for(self, height: float) -> float:
-        """Torso joint 2 [rad] that brings the arms' best working height there [m]."""
-        knees = np.linspace(-1.9, 0.0, 96)
-        heights = [self.hands.carrier_at(knee)[2, 3] + _REACH[2] for knee in knees]
-        return float(knees[int(np.argmin(np.abs(np.array(heights) - height)))])
+        return self.hands.posture(arm, _CARRY * [1, _SIDE[arm], 1], _PITCH)
 
     def _to_table(self, load: Load) -> Motion:
         self.phase = f"to the table for {' and '.join(load.values())}"
-        knee = self._knee_for(TABLE_SIZE[2] + 0.085)
+        knee = self.hands.knee_for(TABLE_SIZE[2] + 0.085 - _REACH[2])
         forward = self.hands.carrier_at(knee)[0, 3] + _REACH[0]
 
         def stance() -> np.ndarray:
@@ -160,7 +151,7 @@ class ShelvesScript(Script):
         if not self._slots:
             return
         self.phase = "to the shelf"
-        knee = self._knee_for(BOARD_HEIGHTS[PLACE_BOARD] + 0.085)
+        knee = self.hands.knee_for(BOARD_HEIGHTS[PLACE_BOARD] + 0.085 - _REACH[2])
         forward = self.hands.carrier_at(knee)[0, 3] + _REACH[0]
         front = SHELF_CENTRE[1] - SHELF_SIZE[1] / 2
         # Facing the shelf, the robot's left is towards -x.
