@@ -90,7 +90,7 @@ def main() -> None:
         if options.table is None:
             soak(report, options.minutes * 60.0, options.every_s, options.only)
         else:
-            measure(report, options.only)
+            measure(report, options.kind, options.only)
     finally:
         report.minutes = round((time.monotonic() - began_s) / 60.0, 2)
         problems = report.problems()
@@ -133,13 +133,22 @@ def soak(report: Report, seconds: float, every_s: float, only: Sequence[str] = (
     report.memory = memory.growth()
 
 
-def measure(report: Report, only: Sequence[str] = ()) -> None:
-    """Every fault once, in the order of the table. Raises BrsError: the stack does not start."""
-    for kind in kinds().values():
+def measure(report: Report, kind_names: Sequence[str] = (), only: Sequence[str] = ()) -> None:
+    """Every fault once, in the order of the table.
+
+    Args:
+        report: gets what was seen.
+        kind_names: of rigs; all if empty.
+        only: faults of those rigs, by name; all if empty.
+
+    Raises:
+        BrsError: the stack does not start, or no fault is named like that.
+    """
+    for name, kind in kinds().items():
+        if kind_names and name not in kind_names:
+            continue
         with Rig(**kind.options) as rig:
-            for fault in kind.faults(rig):
-                if only and fault.name not in only:
-                    continue
+            for fault in _chosen(kind.faults(rig), only):
                 report.outcomes.append(go_through(rig, fault))
                 _say(report.outcomes[-1])
             report.judged(rig.watch.monitor)
@@ -190,6 +199,13 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--every-s", type=float, default=20.0, help="time between faults")
     parser.add_argument("--seed", type=int, default=0, help="of the order of faults")
     parser.add_argument("--only", action="append", default=[], help="this fault, by name")
+    parser.add_argument(
+        "--kind",
+        action="append",
+        default=[],
+        choices=kinds(),
+        help="with --table: this rig only",
+    )
     parser.add_argument(
         "--table", metavar="FILE", help="instead, measure every fault once and write this page"
     )

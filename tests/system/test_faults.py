@@ -1,16 +1,26 @@
-"""Each fault of docs/faults.md on the running stack: told of, stood still for, recovered from."""
+"""Each fault of docs/faults.md on the running stack: told of, stood still for, recovered from.
+
+`brs soak --table` goes through them as its users do, in a process of its own: what a killed node
+leaves in shared memory (`brs_nodes.transport`) would reach this one, which needs it for pictures.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
 from contextlib import closing
-from typing import NoReturn
+from functools import cache
+from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 from harness import _free_domain
 
-from brs_cli.fault_rig import Rig
-from brs_cli.fault_table import go_through, kinds
+from brs_launch.shared_memory import tidy
 
 NAMES = {
     "stack": (
@@ -22,41 +32,66 @@ NAMES = {
     "network": ("packet_loss", "participant_lost"),
     "clock": ("clock_ahead", "clock_back"),
 }
+# So long may one rig's faults take on a busy computer.
+PATIENCE_S = 1800.0
+Measure = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def rig(request: pytest.FixtureRequest) -> Iterator[tuple[str, Rig]]:
-    """One running stack for all faults of its kind, in a DDS domain of its own."""
-    lock, domain = _free_domain()
-    with closing(lock), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_DOMAIN_ID", str(domain))
-        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        with Rig(**kinds()[request.param].options) as running:
-            yield request.param, running
+def measure(tmp_path_factory: pytest.TempPathFactory) -> Measure:
+    """The report of a rig's faults, all of them at once or one again."""
+
+    @cache
+    def run(kind: str, *only: str) -> dict[str, Any]:
+        folder = tmp_path_factory.mktemp(kind)
+        tidy()
+        lock, domain = _free_domain()
+        with closing(lock):
+            options = [word for name in only for word in ("--only", name)]
+            table = ["--table", str(folder / "faults.md"), "--kind", kind]
+            command = [sys.executable, "-m", "brs_cli.main", "soak", *table, *options]
+            done = subprocess.run(
+                [*command, "--out", str(folder)],
+                env={**os.environ, "ROS_DOMAIN_ID": str(domain)},
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE_S,
+            )
+        report: dict[str, Any] = json.loads((Path(folder) / "report.json").read_text())
+        assert report["outcomes"], f"the stack did not start:\n{done.stdout}{done.stderr}"
+        return report
+
+    return run
 
 
 @pytest.mark.parametrize(
-    ("rig", "name"),
-    [(kind, name) for kind, names in NAMES.items() for name in names],
-    indirect=["rig"],
-    scope="module",
+    ("kind", "name"), [(kind, name) for kind, names in NAMES.items() for name in names]
 )
-def test_fault(rig: tuple[str, Rig], name: str, refused: Callable[[str], NoReturn]) -> None:
-    kind, running = rig
-    faults = {fault.name: fault for fault in kinds()[kind].faults(running)}
-    assert set(faults) <= set(NAMES[kind])
-    if running.disk is None and name == "disk_full":
-        refused(running.no_disk)
-    fault = faults[name]
-    outcome = go_through(running, fault)
-    if outcome.lost:  # a busy computer kept the recorder from its work, once; twice is a fault
-        outcome = go_through(running, fault)
-    if outcome.skipped and name == "packet_loss":  # the only one that wants rights
-        refused(outcome.skipped)
-    assert not outcome.skipped
-    assert not outcome.problem
-    assert outcome.seen and outcome.unsafe == 0
-    assert (outcome.still_s is not None) == fault.stops
-    assert outcome.slowest_stop_ms <= 100.0
-    if fault.records and not fault.loses:
-        assert outcome.lost == 0
+def test_fault(kind: str, name: str, measure: Measure, refused: Callable[[str], NoReturn]) -> None:
+    report = measure(kind)
+    # No command that breaks a limit is forgiven, whatever came of the fault.
+    assert report["unsafe"] == {} and report["commands"] > 1000
+    outcomes = {outcome["name"]: outcome for outcome in report["outcomes"]}
+    assert set(outcomes) <= set(NAMES[kind])
+    if name == "disk_full" and name not in outcomes:
+        refused("no small disk could be mounted")
+    outcome = outcomes[name]
+    if outcome["problem"] or _lost(outcome):
+        # A busy computer kept the stack from its work, once; twice is its own fault.
+        warnings.warn(f"a second try; the first: {outcome}", stacklevel=1)
+        report = measure(kind, name)
+        assert report["unsafe"] == {}
+        (outcome,) = report["outcomes"]
+    if outcome["skipped"] and name == "packet_loss":  # the only one that wants rights
+        refused(outcome["skipped"])
+    assert not outcome["skipped"]
+    assert not outcome["problem"]
+    assert not _lost(outcome)
+    assert outcome["seen"] and outcome["recovery_s"] is not None
+    assert outcome["slowest_stop_ms"] <= 100.0
+    assert (outcome["still_s"] is None) == (outcome["follows"] is not None)
+
+
+def _lost(outcome: dict[str, Any]) -> bool:
+    """Whether the recorder missed anything, where the fault is no flood and no bad network."""
+    return bool(outcome["lost"]) and not outcome["lost_by_fault"]
