@@ -25,6 +25,8 @@ from brs_ml.policy.plain import from_plain
 
 FORMAT = "brs-policy"
 VERSION = 1
+# Older checkpoints do not have these.
+_UNTOLD = {"scenes": [], "cloud_recipe": "", "jpeg_quality": None}
 T = TypeVar("T")
 
 
@@ -37,6 +39,10 @@ class DataCard:
     checksum: str  # sha256 of its dataset.json
     rate_hz: float
     tasks: tuple[str, ...]
+    # What a fair evaluation asks for; empty where the data set does not tell.
+    scenes: tuple[tuple[str, int], ...] = ()  # task and seed of every episode
+    cloud_recipe: str = ""  # how its clouds were made, JSON
+    jpeg_quality: int | None = None  # of its pictures
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,7 @@ def load_policy(path: str | Path) -> tuple[PolicyModel, PolicyCard]:
     path = Path(path)
     values, weights = read_tensors(path, FORMAT, VERSION)
     try:
+        values["data"] = {**_UNTOLD, **values["data"]}
         card = from_plain(PolicyCard, values)
         # The backbone's first weights are in the checkpoint; their file need not exist any more.
         model = build_model(_without_files(card.config), card.layout, card.cameras)

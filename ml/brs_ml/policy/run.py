@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,9 +96,18 @@ def make_trainer(
 
 def card_of(index: Index, path: Path) -> DataCard:
     """What a checkpoint tells of a data set."""
-    tasks = tuple(sorted({episode.task for episode in index.episodes}))
-    checksum = sha256(path / INDEX)
-    return DataCard(path.resolve().name, index.version, checksum, index.rate_hz, tasks)
+    build = index.build.get("config", {})
+    recipe = build.get("cloud_recipe")
+    return DataCard(
+        path.resolve().name,
+        index.version,
+        checksum=sha256(path / INDEX),
+        rate_hz=index.rate_hz,
+        tasks=tuple(sorted({episode.task for episode in index.episodes})),
+        scenes=tuple(sorted({(episode.task, episode.seed) for episode in index.episodes})),
+        cloud_recipe=json.dumps(recipe) if recipe else "",
+        jpeg_quality=build.get("jpeg_quality"),
+    )
 
 
 def _check_features(model: PolicyModel, index: Index, data: Path) -> None:
