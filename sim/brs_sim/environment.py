@@ -13,18 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from brs_hardware.cameras import CameraFrame
 from brs_hardware.embodiment import Embodiment, load_embodiment
 from brs_hardware.errors import ConfigError
-from brs_hardware.kinematics import joints_of
 from brs_hardware.perception.config import load_cloud
 from brs_hardware.perception.fuser import make_fusion
 from brs_hardware.perception.fusion import CloudFusion, View
-from brs_hardware.perception.history import Posture
-from brs_hardware.types import WholeBodyCommand, WholeBodyState
+from brs_hardware.types import WholeBodyCommand
+from brs_sim.actions import action_limits, command_of, proprioception
 from brs_sim.cameras import CameraRenderer
 from brs_sim.commanded import UNGUARDED, CommandedRobot
-from brs_sim.emulators.cameras import as_camera_frame
+from brs_sim.sight import views_of
 from brs_sim.tasks import task_names
 from brs_sim.world import World
 
@@ -39,8 +37,6 @@ except ImportError:
 ACTION_S = 0.1  # BRS: data and policies have 10 Hz
 _TICK_S = 0.01
 _LONGEST_S = 300.0
-# Order of the parts in actions and proprioception (BRS).
-_PARTS = ("torso", "left_arm", "left_gripper", "right_arm", "right_gripper")
 _VIEW_SIZE = (640, 480)
 
 
@@ -139,12 +135,7 @@ class HouseholdEnvironment(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
             raise ValueError(f"an action is {self.action_space.shape} finite numbers")
         space: Any = self.action_space
         values = np.clip(values, space.low, space.high)
-        sizes = [3, *(_size(self.robot, part) for part in _PARTS)]
-        base, *parts = np.split(values, np.cumsum(sizes)[:-1])
-        named: dict[str, Any] = dict(zip(_PARTS, parts, strict=True))
-        for gripper in self.robot.GRIPPERS:
-            named[gripper] = float(named[gripper][0])
-        return WholeBodyCommand(self.world.time_s, base, **named, source="policy")
+        return command_of(self.robot, values, self.world.time_s)
 
     def _observation_space(self) -> spaces.Space[dict[str, np.ndarray]]:
         size = self.action_space.shape or (0,)
@@ -177,17 +168,12 @@ class HouseholdEnvironment(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         for name in self._images:
             seen[f"{name}_color"], seen[f"{name}_depth"] = drawn[name].color, drawn[name].depth
         if self._fusion is not None:
-            frames = {n: as_camera_frame(frame, snapshot.stamp_s, 0) for n, frame in drawn.items()}
-            seen["cloud"] = self._fuse(state, frames)
+            seen["cloud"] = self._fuse(views_of(self.robot, state, drawn))
         return seen
 
-    def _fuse(self, state: WholeBodyState, frames: dict[str, CameraFrame]) -> np.ndarray:
+    def _fuse(self, views: list[View]) -> np.ndarray:
         """(n, 6) float32; where fewer points are seen, the last rows are zero."""
         assert self._fusion is not None
-        joints = dict(joints_of(state))
-        joints |= {name: np.array([getattr(state, name)]) for name in self.robot.GRIPPERS}
-        posture = Posture(state.stamp_s, joints, state.base_pose)
-        views = [View(name, frame, posture) for name, frame in frames.items()]
         cloud = self._fusion.fuse(views).cloud
         rows = np.zeros((self._fusion.config.points, 6), np.float32)
         rows[: len(cloud), :3] = cloud.points
@@ -212,15 +198,6 @@ class HouseholdEnvironment(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         return self._renderer
 
 
-def proprioception(state: WholeBodyState) -> np.ndarray:
-    """(21,) float32 for an R1: base velocity, then positions, in the order of an action."""
-    parts = [state.base_velocity]
-    for name in _PARTS:
-        part = getattr(state, name)
-        parts.append(np.atleast_1d(part) if isinstance(part, float) else part.position)
-    return np.concatenate(parts).astype(np.float32)
-
-
 def register_environments() -> tuple[str, ...]:
     """Makes every task known to Gymnasium; returns the names, such as `brs/Trash-v0`."""
     names = []
@@ -236,15 +213,6 @@ def register_environments() -> tuple[str, ...]:
     return tuple(names)
 
 
-def _size(robot: Embodiment, part: str) -> int:
-    return 1 if part in robot.GRIPPERS else len(robot.group(part).joints)
-
-
 def _action_space(robot: Embodiment) -> spaces.Box:
-    low, high = [-robot.base.max_velocity], [robot.base.max_velocity]
-    for part in _PARTS:
-        gripper = part in robot.GRIPPERS
-        low.append(np.zeros(1) if gripper else robot.group(part).lower)
-        high.append(np.ones(1) if gripper else robot.group(part).upper)
-    lowest, highest = (np.concatenate(x).astype(np.float32) for x in (low, high))
+    lowest, highest = (limits.astype(np.float32) for limits in action_limits(robot))
     return spaces.Box(lowest, highest, dtype=np.float32)
