@@ -117,7 +117,7 @@ def roll_out(
         action = operator.act(now_s, state, objects)
         if not phases or phases[-1][1] != operator.phase:
             phases.append((now_s, operator.phase))
-        output = mapper.update(now_s, *_samples(now_s, action), state)
+        output = mapper.update(now_s, *leader_samples(now_s, action), state)
         if output.command is not None:
             commands.append(output.command)
             extra_s = float(random.uniform(0.0, delays.jitter_s)) if delays.jitter_s else 0.0
@@ -156,9 +156,10 @@ def replay(
     return replace(rollout, success=status.success, done=status.done)
 
 
-def _samples(
+def leader_samples(
     now_s: float, action: OperatorAction
 ) -> tuple[LeaderSample, JoyConSample, JoyConSample]:
+    """What JoyLo measures of the hands: arms, left and right Joy-Con."""
     return (
         LeaderSample(now_s, action.left_arm, action.right_arm),
         JoyConSample(now_s, action.left_stick, action.left_buttons),
