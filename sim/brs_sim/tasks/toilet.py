@@ -30,18 +30,18 @@ from brs_sim.tasks.rules import Aloft, Closed, Opened, StagedTask, Wiped, both
 
 _LOW, _HIGH = np.array([-1.5, -1.35]), np.array([1.75, 1.35])
 _HINGE_X = -0.42  # of the lid, from the wall behind the tank [m]
-_SEAT_TOP = 0.42
-_LID = np.array([0.43, 0.37, 0.022])  # length, width, thickness [m]
-_LID_UNDER = _SEAT_TOP + 0.006
-_TAB = np.array([0.045, 0.06, 0.012])
+SEAT_TOP = 0.42
+LID = np.array([0.43, 0.37, 0.022])  # length, width, thickness [m]
+LID_UNDER = SEAT_TOP + 0.006
+TAB = np.array([0.045, 0.06, 0.012])
 _TANK = np.array([0.19, 0.40, 0.40])  # depth, width, height above the seat
-_LID_TRAVEL = 1.75  # [rad], then it leans against the tank
-_BUTTON_TRAVEL = 0.010  # [m]
+LID_TRAVEL = 1.75  # [rad], then it leans against the tank
+BUTTON_TRAVEL = 0.010  # [m]
 _BUTTON_HEIGHT = 0.012
-_SEAT_SPOTS = np.array(
+SEAT_SPOTS = np.array(
     [[-0.10, 0.14], [-0.26, 0.15], [-0.375, 0.07]]
 )  # from the hinge, and mirrored
-_LID_SPOTS = np.array([[-0.10, 0.10], [-0.22, 0.10], [-0.34, 0.08]])
+LID_SPOTS = np.array([[-0.10, 0.10], [-0.22, 0.10], [-0.34, 0.08]])
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,15 @@ class Toilet(StagedTask):
         """See Task."""
         config = self.config
         self.hinge = np.array(
-            [_HIGH[0] + _HINGE_X, random.uniform(*config.toilet_side), _LID_UNDER]
+            [_HIGH[0] + _HINGE_X, random.uniform(*config.toilet_side), LID_UNDER]
         )
         self.sponge_size = random.uniform(*config.sponge_size)
         place = random.uniform(*config.sponge_place)
-        middle = shifted(self.hinge, -_LID[0] / 2, 0.0, _LID[2] + self.sponge_size[2] / 2)
+        middle = shifted(self.hinge, -LID[0] / 2, 0.0, LID[2] + self.sponge_size[2] / 2)
         self.sponge_place = shifted(middle, *place[:2], 0.0)
         self.sponge_yaw = float(place[2])
         self.colour = random.choice(config.sponge_colours)
-        lid, seat = _both_sides(_LID_SPOTS, _LID[2]), _both_sides(_SEAT_SPOTS, 0.0)
+        lid, seat = _both_sides(LID_SPOTS, LID[2]), _both_sides(SEAT_SPOTS, 0.0)
         reach = config.wipe_radius_m + float(self.sponge_size[2]) / 2
         self.seat_wiped = Wiped("sponge", "seat", seat, reach, config.wipe_share)
         self.lid_wiped = Wiped("sponge", "lid", lid, reach, config.wipe_share)
@@ -129,13 +129,13 @@ class Toilet(StagedTask):
         up = Deed({"sponge": (away, f.turned(0))}, hold_s=0.6)
         opened = {"lid": self.config.open_rad + 0.2}
         seat = [
-            Deed({"sponge": self._on(spot, _SEAT_TOP)}, opened, hold_s=0.04)
-            for spot in _both_sides(_SEAT_SPOTS, 0.0)
+            Deed({"sponge": self._on(spot, SEAT_TOP)}, opened, hold_s=0.04)
+            for spot in _both_sides(SEAT_SPOTS, 0.0)
         ]
-        top = _LID_UNDER + _LID[2]
+        top = LID_UNDER + LID[2]
         lid = [
             Deed({"sponge": self._on(spot, top)}, {"lid": 0.0}, hold_s=0.04)
-            for spot in _both_sides(_LID_SPOTS, 0.0)
+            for spot in _both_sides(LID_SPOTS, 0.0)
         ]
         return (
             up,
@@ -143,17 +143,17 @@ class Toilet(StagedTask):
             *seat,
             Deed({"sponge": up.objects["sponge"]}, {"lid": 0.0}, hold_s=0.1),
             *lid,
-            Deed(fixtures={"button": _BUTTON_TRAVEL}, hold_s=0.1),
+            Deed(fixtures={"button": BUTTON_TRAVEL}, hold_s=0.1),
         )
 
     def grasps(self) -> tuple[Grasp, ...]:
         """See Task."""
         near = np.array([self.hinge[0] - 0.88, self.hinge[1], 0.0])
         left, right = shifted(near, 0, -0.2, 0), shifted(near, 0.0, 0.2, 0)
-        tab = shifted(self.hinge, -_LID[0] - _TAB[0] * 0.4, 0.0, _LID[2] - _TAB[2] / 2)
+        tab = shifted(self.hinge, -LID[0] - TAB[0] * 0.4, 0.0, LID[2] - TAB[2] / 2)
         button = shifted(self._button(), 0.0, 0.0, 0.02)
         in_hand = (shifted(self.hinge, -0.6, 0.0, 1.0), f.turned(0.0))
-        wiping = Deed({"sponge": in_hand}, {"lid": _LID_TRAVEL})
+        wiping = Deed({"sponge": in_hand}, {"lid": LID_TRAVEL})
         rear = shifted(self.hinge, -0.10, 0.14, -0.006 + 0.03)
         return (
             Grasp("sponge", tool_pose(self.sponge_place, 0.0, 0.9), right),
@@ -169,15 +169,15 @@ class Toilet(StagedTask):
 
     def _button(self) -> np.ndarray:
         return np.array(
-            [_HIGH[0] - _TANK[0] + 0.05, self.hinge[1], _SEAT_TOP + _TANK[2] + _BUTTON_HEIGHT]
+            [_HIGH[0] - _TANK[0] + 0.05, self.hinge[1], SEAT_TOP + _TANK[2] + _BUTTON_HEIGHT]
         )
 
     def _add_toilet(self, spec: mujoco.MjSpec) -> None:
         """Seat and bowl have the lid's hinge as their origin, the seat's top as their height."""
-        origin = [self.hinge[0], self.hinge[1], _SEAT_TOP]
+        origin = [self.hinge[0], self.hinge[1], SEAT_TOP]
         bowl = spec.worldbody.add_body(name="bowl", pos=origin)
         china = f.WHITE
-        shade = bowl.add_body(name="bowl_foot", pos=[-0.12, 0, -_SEAT_TOP])
+        shade = bowl.add_body(name="bowl_foot", pos=[-0.12, 0, -SEAT_TOP])
         add_floor_shade(shade, (0.34, 0.26), 0.0)
         f.add_shape(bowl, f.CYLINDER, [-0.13, 0, -0.30], [0.12, 0.12], china)
         f.add_shape(bowl, f.ELLIPSOID, [-0.20, 0, -0.14], [0.22, 0.165, 0.13], china)
@@ -197,12 +197,12 @@ class Toilet(StagedTask):
             "lid",
             self.hinge,
             [0, 1, 0],
-            (0.0, _LID_TRAVEL),
+            (0.0, LID_TRAVEL),
             friction=0.12,
             damping=0.25,
             floats=False,
         )
-        length, width, thick = _LID
+        length, width, thick = LID
         f.add_block(
             lid,
             "lid_plate",
@@ -228,16 +228,14 @@ class Toilet(StagedTask):
                 china,
                 solid=False,
             )
-        tab = np.array([-length - _TAB[0], -_TAB[1] / 2, thick - _TAB[2]])
-        f.add_block(
-            lid, "tab", tab, [-length, _TAB[1] / 2, thick], [0.3, 0.55, 0.75, 1], mass=0.02
-        )
+        tab = np.array([-length - TAB[0], -TAB[1] / 2, thick - TAB[2]])
+        f.add_block(lid, "tab", tab, [-length, TAB[1] / 2, thick], [0.3, 0.55, 0.75, 1], mass=0.02)
         button = f.add_moving_part(
             spec.worldbody,
             "button",
             self._button(),
             [0, 0, -1],
-            (0.0, _BUTTON_TRAVEL),
+            (0.0, BUTTON_TRAVEL),
             kind=f.SLIDE,
             damping=20.0,
             stiffness=400.0,
@@ -258,7 +256,7 @@ class Toilet(StagedTask):
 
     def _add_seat(self, spec: mujoco.MjSpec, origin: list[float]) -> None:
         seat = spec.worldbody.add_body(name="seat", pos=origin)
-        pale, (length, width, _) = [0.99, 0.99, 0.98, 1], _LID
+        pale, (length, width, _) = [0.99, 0.99, 0.98, 1], LID
         for name, low, high in (
             ("left", [-length * 0.8, 0.09], [-0.02, width / 2]),
             ("right", [-length * 0.8, -width / 2], [-0.02, -0.09]),
