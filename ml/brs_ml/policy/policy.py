@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,25 +15,9 @@ from brs_ml.policy.diffusion import DiffusionPolicy
 from brs_ml.policy.errors import PolicyError
 from brs_ml.policy.model import PolicyModel
 from brs_ml.policy.normalisation import Normaliser
+from brs_ml.policy.observation import Chunk, Committed, Observation
 
-
-@dataclass(frozen=True)
-class Observation:
-    """What a policy sees: T_o steps at the rate of its data, the newest last."""
-
-    stamps_ns: tuple[int, ...]  # (T_o,) when each was made; equal only for the same observation
-    proprioception: np.ndarray  # (T_o, d) in the order and units of the robot's layout
-    cloud: np.ndarray | None = None  # (T_o, n, 6) x, y, z [m] in base_link, colours 0 to 1
-    images: Mapping[str, np.ndarray] = field(default_factory=dict)  # (T_o, h, w, 3) uint8 RGB
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """What is to be done, from the newest observation on."""
-
-    actions: np.ndarray  # (T_a, d) float64, in the order and units of the robot's layout
-    period_s: float  # from one action to the next
-    stamp_ns: int  # of the newest observation
+__all__ = ["Chunk", "Observation", "Policy"]
 
 
 class Policy:
@@ -72,17 +54,25 @@ class Policy:
         check_robot(card, layout, str(path))
         return cls(model, card, device)
 
+    @property
+    def inpaints(self) -> bool:
+        """Whether chunks can be made to agree with what is committed."""
+        return self._fast is not None
+
     def reset(self) -> None:
         """A new episode begins; its stamps may be those of another."""
         if self._fast is not None:
             self._fast.forget()
 
-    def chunk(self, observation: Observation, noise: np.ndarray) -> Chunk:
+    def chunk(
+        self, observation: Observation, noise: np.ndarray, committed: Committed | None = None
+    ) -> Chunk:
         """What to do next.
 
         Args:
             observation: T_o steps.
             noise: (T_a, d) normal; the chunk hangs on nothing else.
+            committed: what it must agree with; for `inpaints` policies only.
 
         Raises:
             ValueError: the observation is not what this policy was trained to see.
@@ -91,7 +81,10 @@ class Policy:
         batch = self._normaliser.batch(self._batch(observation))
         start = torch.as_tensor(noise, dtype=torch.float32, device=self._device)[None]
         if self._fast is not None:
-            actions = self._fast(batch, start, observation.stamps_ns)
+            known = None if committed is None else self._known(committed)
+            actions = self._fast(batch, start, observation.stamps_ns, known)
+        elif committed is not None:
+            raise ValueError("this policy cannot make its chunk agree with what is committed")
         else:
             actions = self._model.predict(batch, start)
         found = self._normaliser.actions(actions)[0].double().cpu().numpy()
@@ -99,6 +92,11 @@ class Policy:
             raise PolicyError("predicts no finite actions", remedy="train it again")
         period_s = 1.0 / self.card.data.rate_hz
         return Chunk(found, period_s, observation.stamps_ns[-1])
+
+    def _known(self, committed: Committed) -> tuple[Tensor, Tensor]:
+        actions = torch.as_tensor(committed.actions, dtype=torch.float32, device=self._device)
+        known = torch.as_tensor(committed.known, dtype=torch.float32, device=self._device)
+        return self._normaliser.numbers(actions), known
 
     def _batch(self, observation: Observation) -> dict[str, Tensor]:
         config, size = self.card.config, self.card.layout.size

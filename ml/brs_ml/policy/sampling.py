@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from brs_ml.policy.schedules import SamplerStep, plan, sampling_scheduler
+from brs_ml.policy.schedules import SamplerStep, levels_after, plan, sampling_scheduler
 from brs_ml.policy.unet import FilmUNet
 
 try:
@@ -67,12 +67,17 @@ class FastSampler:
     def __init__(self, model: DiffusionPolicy) -> None:
         self._model = model.eval()
         self._steps = plan(model.config.diffusion)
-        self._stages = [_Stage(net, self._steps) for net in model.denoisers]
+        levels = levels_after(model.config.diffusion)
+        self._stages = [_Stage(net, self._steps, levels) for net in model.denoisers]
         self._seen: OrderedDict[object, Tensor] = OrderedDict()
 
     @torch.inference_mode()
     def __call__(
-        self, batch: Batch, noise: Tensor, stamps: Sequence[object] | None = None
+        self,
+        batch: Batch,
+        noise: Tensor,
+        stamps: Sequence[object] | None = None,
+        known: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """(1, T_a, d) normalised actions.
 
@@ -80,12 +85,14 @@ class FastSampler:
             batch: proprioception (1, T_o, d), and cloud or pictures, normalised.
             noise: (1, T_a, d) normal.
             stamps: (T_o,) names of the observations, equal only if these are; None: unknown.
+            known: (T_a, d) normalised actions that are settled, and (T_a,) how far, 0 to 1.
         """
         readout = self._model.encoder.fused(self._tokens(batch, stamps))[:, -1]
         actions = torch.zeros_like(noise)
         for stage, part in zip(self._stages, self._model.stages, strict=True):
             told = self._model.condition(part, readout, actions)
-            actions[..., part] = stage(noise[..., part], told)
+            settled = None if known is None else (known[0][:, part], known[1][:, None])
+            actions[..., part] = stage(noise[..., part], told, settled)
         return actions
 
     def forget(self) -> None:
@@ -111,8 +118,10 @@ class FastSampler:
 class _Stage:
     """One denoiser with what it is told of time, for all steps of a plan."""
 
-    def __init__(self, net: FilmUNet, steps: Sequence[SamplerStep]) -> None:
-        self._net, self._steps = net, steps
+    def __init__(
+        self, net: FilmUNet, steps: Sequence[SamplerStep], levels: Sequence[tuple[float, float]]
+    ) -> None:
+        self._net, self._steps, self._levels = net, steps, levels
         device = net.film.weight.device
         times = torch.tensor([step.step for step in steps], device=device)
         windows = torch.tensor([step.window for step in steps], device=device)
@@ -124,14 +133,38 @@ class _Stage:
             self._weight = weight[:, split:].contiguous()
         self._compiled = CompiledUNet(net) if device.type == "cpu" and _COMPILES else None
 
-    def __call__(self, noise: Tensor, told: Tensor) -> Tensor:
+    def __call__(
+        self, noise: Tensor, told: Tensor, settled: tuple[Tensor, Tensor] | None = None
+    ) -> Tensor:
+        """(1, T_a, size) of noise; see `_settle` for what is settled."""
         films = self._films + functional.linear(functional.mish(told), self._weight)
         if self._compiled is None:
             x = noise
-            for step, film in zip(self._steps, films, strict=True):
+            for step, film, level in zip(self._steps, films, self._levels, strict=True):
                 x = step.next(x, self._net.denoise(x, film[None]))
+                if settled is not None:
+                    x = _settle(x, noise, level, *settled)
             return x
-        path = np.ascontiguousarray(noise[0].numpy())
-        for step, film in zip(self._steps, films.numpy(), strict=True):
+        start = path = np.ascontiguousarray(noise[0].numpy())
+        plain = None if settled is None else tuple(value.numpy() for value in settled)
+        for step, film, level in zip(self._steps, films.numpy(), self._levels, strict=True):
             path = step.next(path, self._compiled(path, film))
+            if plain is not None:
+                path = _settle(path, start, level, *plain)
         return torch.from_numpy(path)[None]
+
+
+def _settle(x: Any, noise: Any, level: tuple[float, float], clean: Any, known: Any) -> Any:
+    """A path with what is settled put in its place, as noisy as the path is (inpainting).
+
+    Real-time chunking's mask, 1 for what will be done before the chunk is there and less for what
+    comes later; without its gradients, which compiled denoisers do not have.
+
+    Args:
+        x: (..., T_a, size) after a step.
+        noise: (..., T_a, size) that it began with.
+        level: signal and noise in it.
+        clean: (T_a, size) what is settled.
+        known: (T_a, 1) how far, 0 to 1.
+    """
+    return x + known * (level[0] * clean + level[1] * noise - x)

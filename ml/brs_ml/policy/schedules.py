@@ -121,6 +121,19 @@ def plan(config: DiffusionConfig) -> list[SamplerStep]:
     return makers[config.objective](config)
 
 
+def levels_after(config: DiffusionConfig) -> list[tuple[float, float]]:
+    """Share of signal and of noise in a path after each step of `plan`; the last is all signal."""
+    count = config.sampling_steps
+    if config.objective == "flow":
+        signals = np.linspace(0.0, 1.0, count + 1)[1:].tolist()
+        return [(signal, 1.0 - signal) for signal in signals]
+    if config.objective == "reflow":
+        level = SignalLevel(config)
+        angles = [level.angle(t) for t in np.linspace(distilled_first_time(config), 0, count + 1)]
+        return [(float(np.cos(angle)), float(np.sin(angle))) for angle in angles[1:]]
+    return [(step.keep, step.add) for step in plan(config)]
+
+
 def _ddim(config: DiffusionConfig) -> list[SamplerStep]:
     scheduler = sampling_scheduler(config)
     power = scheduler.alphas_cumprod.double().numpy()
