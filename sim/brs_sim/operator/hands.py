@@ -32,6 +32,7 @@ LEAN_RAD = 0.25  # a trunk that leans forward sees its hands
 _STICK_RATE = 6.0  # full deflections a second
 _SMALLEST_PUSH = 0.3  # a person cannot push a stick less and mean it
 _DRIVE_GAIN = 1.8  # [1/s]
+_STANDS = 0.01  # [m/s], [rad/s], what is slower stands
 _ARRIVED_M, _ARRIVED_RAD = 0.012, 0.02
 _LEVEL_RAD = 0.02
 _KNEE_LEAD_RAD = 0.05  # the knee moves on by about this after the button is let go
@@ -115,7 +116,7 @@ class Hands:
 
     def knee_for(self, height: float) -> float:
         """Torso joint 2 [rad] that brings the carrier of the arms to `height` above the floor."""
-        knees = np.linspace(-1.9, 0.0, 96)
+        knees = np.linspace(-2.4, 0.0, 121)
         heights = np.array([self.carrier_at(knee)[2, 3] for knee in knees])
         return float(knees[int(np.argmin(np.abs(heights - height)))])
 
@@ -125,6 +126,11 @@ class Hands:
             float(np.abs(self.angles[arm] - getattr(self.robot, arm).position).max())
             for arm in ARMS
         )
+
+    def drives_in_vain(self) -> bool:
+        """The base is told to move, and stands."""
+        told = np.abs(self._sticks[:2]).max() >= _SMALLEST_PUSH
+        return bool(told and np.abs(self.robot.base_velocity).max() < _STANDS)
 
     def action(self) -> OperatorAction:
         """What the hands do now; thumbs move no faster than thumbs."""
@@ -193,6 +199,13 @@ class Hands:
         turn[:3, :3] = self.carrier_at(0.0)[:3, :3].T
         return self.solve(arm, turn @ tool_pose(place, yaw, pitch, roll))
 
+    def lead(self, arm: str, wanted: np.ndarray) -> None:
+        """Bring the leader to where the robot's tool comes to `wanted` (4, 4) in the world."""
+        corrected = wanted.copy()
+        corrected[:3, 3] += self._correction[arm]
+        in_carrier = np.linalg.inv(self._base() @ self._torso()) @ corrected
+        self.angles[arm] = self._ik[arm].follow(self.angles[arm], in_carrier, self._dt_s)
+
     def reach(
         self, arm: str, goal: Callable[[], np.ndarray], speed: float = 0.25, settle_s: float = 0.6
     ) -> Motion:
@@ -213,7 +226,7 @@ class Hands:
         while True:
             elapsed_s = self.now_s - begin_s
             wanted = pose_between(start, goal(), min_jerk(elapsed_s / duration_s))
-            self._lead(arm, wanted)
+            self.lead(arm, wanted)
             if elapsed_s > duration_s and self._content(arm, wanted, elapsed_s - duration_s):
                 return
             if elapsed_s > duration_s + settle_s:
@@ -265,13 +278,6 @@ class Hands:
     def _torso(self) -> np.ndarray:
         return self._kinematics.pose(self._carrier, {"torso": self.robot.torso.position})
 
-    def _lead(self, arm: str, wanted: np.ndarray) -> None:
-        """Bring the leader to where the robot's tool comes to `wanted` (4, 4) in the world."""
-        corrected = wanted.copy()
-        corrected[:3, 3] += self._correction[arm]
-        in_carrier = np.linalg.inv(self._base() @ self._torso()) @ corrected
-        self.angles[arm] = self._ik[arm].follow(self.angles[arm], in_carrier, self._dt_s)
-
     def _content(self, arm: str, wanted: np.ndarray, settling_s: float) -> bool:
         missing = wanted[:3, 3] - self.tool(arm)[:3, 3]
         if settling_s > 0.15:  # the robot trails the leader; judge it when it has come up
@@ -314,7 +320,7 @@ class Hands:
     def _stop(self) -> Motion:
         self._left_stick = np.zeros(2)
         yield from self.wait(0.15)
-        while np.abs(self.robot.base_velocity).max() > 0.01:
+        while np.abs(self.robot.base_velocity).max() > _STANDS:
             yield
         self._turning = False
 

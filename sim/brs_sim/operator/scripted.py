@@ -100,7 +100,8 @@ class ScriptedOperator:
 
     def _watch_following(self, now_s: float) -> None:
         """Notices that the robot does not follow; then lets go and begins anew."""
-        if self._motion is None or self._recovering or self._hands.lag_rad() < _LOST_RAD:
+        lost = self._hands.lag_rad() > _LOST_RAD or self._hands.drives_in_vain()
+        if self._motion is None or self._recovering or not lost:
             self._following_s = now_s
         if now_s - self._following_s > _LOST_S:
             self._script.phase = "the robot does not follow; trying again"
