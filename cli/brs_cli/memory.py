@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
-# What a process takes while it begins to work is no leak.
-WARM_UP_S = 20.0
+# What a process takes while it begins to work is no leak. The recorder fills its queues and
+# the middleware its pools in the first minute or two under faults: 7 MB, and no more after that.
+WARM_UP_S = 120.0
 # Below this much watching a slope says nothing.
 SHORTEST_S = 300.0
 
@@ -43,6 +44,13 @@ class MemoryWatch:
             except psutil.NoSuchProcess:
                 continue
             self._samples[name, pid].append((now_s, (memory.rss - memory.shared) / 1e6))
+
+    def lives(self) -> dict[str, list[list[tuple[float, float]]]]:
+        """All samples (time [s], memory [MB]) of each life, by name."""
+        found: dict[str, list[list[tuple[float, float]]]] = defaultdict(list)
+        for (name, _), life in self._samples.items():
+            found[name].append([(round(now_s, 1), round(mb, 2)) for now_s, mb in life])
+        return dict(found)
 
     def growth(self) -> dict[str, Growth]:
         """One slope a name: lives of a restarted process share it, each from its own level."""

@@ -46,6 +46,7 @@ class Report:
     unsafe: dict[str, int] = field(default_factory=dict)  # rule -> count
     violations: list[dict[str, Any]] = field(default_factory=list)
     memory: dict[str, Growth] = field(default_factory=dict)
+    memory_mb: dict[str, list[list[tuple[float, float]]]] = field(default_factory=dict)
 
     def judged(self, monitor: SafetyMonitor) -> None:
         """Add what a monitor has seen."""
@@ -130,7 +131,7 @@ def soak(report: Report, seconds: float, every_s: float, only: Sequence[str] = (
             rig.spin(max(0.0, due_s - time.monotonic()))
         rig.spin(max(0.0, end_s - time.monotonic()))
         report.judged(rig.watch.monitor)
-    report.memory = memory.growth()
+    report.memory, report.memory_mb = memory.growth(), memory.lives()
 
 
 def measure(report: Report, kind_names: Sequence[str] = (), only: Sequence[str] = ()) -> None:

@@ -19,8 +19,10 @@ def test_growth_is_one_slope_over_all_lives_of_a_process() -> None:
     dice = random.Random(0)
     lives = []
     for start_mb in (50.0, 90.0, 70.0):
-        warming = [(float(t), start_mb + t) for t in range(0, 20, 5)]
-        work = [(float(t), start_mb + 20 + 0.01 * t + dice.gauss(0, 0.1)) for t in range(20, 400)]
+        warming = [(float(t), start_mb + t) for t in range(0, 120, 5)]
+        work = [
+            (float(t), start_mb + 120 + 0.01 * t + dice.gauss(0, 0.1)) for t in range(120, 500)
+        ]
         lives.append(warming + work)
     growth = _fit(lives)
     assert growth.slope_mb_per_min == pytest.approx(0.6, abs=0.02)
@@ -32,6 +34,7 @@ def test_the_memory_of_a_running_process_is_sampled_and_a_dead_one_is_left_out()
     watch = MemoryWatch()
     for now_s in (0.0, 30.0, 40.0):
         watch.sample(now_s, {"me": os.getpid(), "gone": 2**22 + 1})
+    assert [len(life) for life in watch.lives()["me"]] == [3]
     assert set(watch.growth()) == {"me"} and watch.growth()["me"].peak_mb > 1.0
 
 
