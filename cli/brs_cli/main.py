@@ -31,11 +31,12 @@ COMMANDS = {
     "view": ("brs_cli.view", "look at a running robot or an episode, in rerun"),
     "dataset": ("brs_cli.dataset", "make data sets of episodes for training"),
     "train": ("brs_cli.train", "train a policy on a data set"),
+    "monitor": ("brs_cli.monitor", "watch cameras for what should not happen, said in words"),
     "soak": ("brs_cli.soak", "drive for long while things go wrong; measure each fault"),
     "bench": ("brs_cli.bench", "measure speed and memory"),
 }
 
-WITHOUT_WORKSPACE = ("doctor", "calibrate", "view", "dataset", "episode", "train")
+WITHOUT_WORKSPACE = ("doctor", "calibrate", "view", "dataset", "episode", "train", "monitor")
 
 
 def usage() -> str:

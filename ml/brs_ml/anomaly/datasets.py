@@ -1,11 +1,11 @@
 """Benchmarks as they lie on disk, when the user has them. Nothing is downloaded.
 
-| name | folder | truth |
+| name | videos | truth |
 |---|---|---|
-| avenue | `testing_videos/01.avi` ... | `ground_truth_demo/testing_label_mask/1_label.mat` ... |
-| shanghaitech | `testing/frames/01_0014/000.jpg` ... | `testing/test_frame_mask/01_0014.npy` ... |
-| ubnormal | `Scene1/abnormal_scene_1_scenario_1.mp4` ... | the same name + `_annotations/...gt.png` |
-| cvad | `videos/NAME.mp4` or `videos/NAME/000.jpg` ... | `labels/TYPE/NAME.npy`, a TYPE each anomaly |
+| avenue | testing_videos/01.avi | ground_truth_demo/testing_label_mask/1_label.mat |
+| shanghaitech | testing/frames/01_0014/000.jpg | testing/test_frame_mask/01_0014.npy |
+| ubnormal | Scene1/abnormal_scene_1_scenario_1.mp4 | Scene1/(the same)_annotations/*_gt.png |
+| cvad | videos/NAME.mp4 or videos/NAME/000.jpg | labels/TYPE/NAME.npy |
 
 `cvad` is the layout of customizable splits: each type of anomaly is a data set of its own, whose
 text is the type's name with spaces for underscores. `split_types` makes its labels from spans.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from brs_ml.anomaly.config import MonitorConfig
 from brs_ml.anomaly.frames import SegmentBuffer
 from brs_ml.anomaly.scores import CausalSmoother, as_array, smooth
 from brs_ml.anomaly.segment import SegmentScore, SegmentScorer
@@ -82,13 +83,33 @@ def score_video(
         segment = buffer.push(frame, i / rate_hz)
         if segment is not None:
             segments.append(scorer.score(segment))
-    return VideoScores(tuple(segments), frame_scores(segments, scorer))
+    return VideoScores(
+        tuple(segments), frame_scores([row.score for row in segments], scorer.config)
+    )
 
 
 def frame_scores(
-    segments: list[SegmentScore], scorer: SegmentScorer, causal: bool = False
+    scores: Sequence[float | None], config: MonitorConfig, causal: bool = False
 ) -> np.ndarray:
-    """(n,) of each frame of one video, smoothed; nan is unknown."""
-    config = scorer.config
-    scores = np.repeat(as_array([row.score for row in segments]), config.segment.frames)
-    return smooth(scores, config.smoothing_frames, causal)
+    """(n,) of each frame of one video, smoothed; nan is unknown.
+
+    Args:
+        scores: of its segments.
+        config: of the monitor that made them.
+        causal: from the past alone.
+    """
+    frames = np.repeat(as_array(scores), config.segment.frames)
+    return smooth(frames, config.smoothing_frames, causal)
+
+
+def live_scores(scores: Sequence[float | None], config: MonitorConfig) -> np.ndarray:
+    """(n,) of each frame of one video as they were known when it came.
+
+    Those of the last whole segment, smoothed from the past alone; nan before there is one.
+    """
+    count = config.segment.frames
+    smoother = CausalSmoother(config.smoothing_frames, count)
+    told = as_array([smoother.push(score) for score in scores])
+    # A segment is known with its own last frame.
+    known = np.concatenate([np.full(count - 1, np.nan), np.repeat(told, count)])
+    return known[: len(told) * count]

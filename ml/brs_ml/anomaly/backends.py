@@ -1,0 +1,109 @@
+"""Encoders and judges by name, so that a configuration can say which to use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from brs_ml.anomaly.encoder import ImageTextEncoder
+from brs_ml.anomaly.errors import AnomalyError
+from brs_ml.anomaly.judge import Judge
+
+if TYPE_CHECKING:
+    from brs_ml.anomaly.small import SmallModels
+
+
+@dataclass(frozen=True)
+class BackendConfig:
+    """Which encoder and which judge.
+
+    An encoder is `small` or `clip:NAME`, a judge `small`, `vlm:NAME` or `server:URL#MODEL`, where
+    NAME is a hub id or a folder.
+    """
+
+    encoder: str = "small"
+    judge: str = "small"
+    device: str = "cpu"
+    key: str = ""  # of a server that wants one
+
+
+@dataclass
+class Backends:
+    """Makes what a configuration names.
+
+    Args:
+        config: names.
+        small: file of the small models' weights.
+    """
+
+    config: BackendConfig
+    small: Path
+
+    def make(self) -> tuple[ImageTextEncoder, Judge]:
+        """The encoder and the judge.
+
+        Raises:
+            AnomalyError: an unknown name, or a model, package or file that is missing.
+        """
+        loaded: list[SmallModels] = []
+
+        def small() -> SmallModels:
+            from brs_ml.anomaly.small import SmallModels
+
+            if not loaded:
+                loaded.append(SmallModels.load(self.small))
+            return loaded[0]
+
+        encoder = _chosen(self.config.encoder, _ENCODERS, "encoder")(self.config, small)
+        return encoder, _chosen(self.config.judge, _JUDGES, "judge")(self.config, small)
+
+
+def _chosen(name: str, known: dict[str, Callable], what: str) -> Callable:
+    kind = name.partition(":")[0]
+    if kind not in known:
+        raise AnomalyError(f"unknown {what} '{name}'", remedy=f"one of {', '.join(known)}")
+    return known[kind]
+
+
+def _small_encoder(config: BackendConfig, small: Callable[[], SmallModels]) -> ImageTextEncoder:
+    from brs_ml.anomaly.small import SmallEncoder
+
+    return SmallEncoder(small())
+
+
+def _small_judge(config: BackendConfig, small: Callable[[], SmallModels]) -> Judge:
+    from brs_ml.anomaly.small import SmallJudge
+
+    return SmallJudge(small())
+
+
+def _clip(config: BackendConfig, small: Callable[[], SmallModels]) -> ImageTextEncoder:
+    from brs_ml.anomaly.large import ClipEncoder
+
+    name = config.encoder.partition(":")[2] or "openai/clip-vit-base-patch32"
+    return ClipEncoder(name, config.device)
+
+
+def _vlm(config: BackendConfig, small: Callable[[], SmallModels]) -> Judge:
+    from brs_ml.anomaly.large import VisionLanguageJudge
+
+    name = config.judge.partition(":")[2]
+    if not name:
+        raise AnomalyError("vlm needs a model", remedy="vlm:HUB_ID or vlm:FOLDER")
+    return VisionLanguageJudge(name, config.device)
+
+
+def _server(config: BackendConfig, small: Callable[[], SmallModels]) -> Judge:
+    from brs_ml.anomaly.server import ServerConfig, ServerJudge
+
+    url, _, model = config.judge.partition(":")[2].partition("#")
+    try:
+        return ServerJudge(ServerConfig(url=url, model=model or "default", key=config.key))
+    except ValueError as error:
+        raise AnomalyError(str(error), where=url, remedy="server:http://HOST:PORT/v1") from None
+
+
+_ENCODERS: dict[str, Callable] = {"small": _small_encoder, "clip": _clip}
+_JUDGES: dict[str, Callable] = {"small": _small_judge, "vlm": _vlm, "server": _server}
