@@ -201,7 +201,7 @@ class HouseholdEnvironment(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
 def register_environments() -> tuple[str, ...]:
     """Makes every task known to Gymnasium; returns the names, such as `brs/Trash-v0`."""
     names = []
-    for task in task_names():
+    for task in (*task_names(), *task_names(generated=True)):
         names.append(f"brs/{task.capitalize()}-v0")
         if names[-1] not in gymnasium.registry:
             gymnasium.register(

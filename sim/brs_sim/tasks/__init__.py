@@ -5,6 +5,7 @@ config/tasks; the parametrised tests then cover it.
 """
 
 from brs_sim.tasks.clothes import Clothes
+from brs_sim.tasks.home import Home
 from brs_sim.tasks.party import Party
 from brs_sim.tasks.registry import (
     Deed,
@@ -24,6 +25,7 @@ __all__ = [
     "Clothes",
     "Deed",
     "Grasp",
+    "Home",
     "Party",
     "Shelves",
     "Start",

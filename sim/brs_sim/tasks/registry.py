@@ -73,6 +73,8 @@ class Task(ABC):
     name: ClassVar[str]
     instruction: ClassVar[str]  # what a person would say
     config_type: ClassVar[type[TaskConfig]]
+    # Whether scenes come from a generator; such are for training and no part of the benchmark.
+    generated: ClassVar[bool] = False
     # Names of the movable bodies; each has a free joint of its name.
     objects: tuple[str, ...]
     # Names of the parts of furniture and things that turn or slide, and of their joints.
@@ -137,9 +139,9 @@ def register(cls: TaskClass) -> TaskClass:
     return cls
 
 
-def task_names() -> tuple[str, ...]:
-    """Names of all tasks, sorted."""
-    return tuple(sorted(_TASKS))
+def task_names(generated: bool = False) -> tuple[str, ...]:
+    """Names of the tasks of the benchmark, sorted; with `generated`, of the generated instead."""
+    return tuple(sorted(name for name, cls in _TASKS.items() if cls.generated is generated))
 
 
 def make_task(
