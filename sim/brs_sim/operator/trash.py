@@ -41,6 +41,7 @@ _ON_LEVER = np.array([-0.065, 0.085, 0.0])  # where it is pressed, in its frame
 _UNLATCHED_RAD, _WIDE_RAD = 0.06, 1.2
 _BESIDE_DOORWAY_M = 0.02  # to the right of its middle, away from the opening door
 _LOWER_M = 0.22
+_ASIDE_OF_DOOR_M = 0.30
 _PATIENCE_S = 14.0
 _TAKE_HOLD_S = 1.2  # the robot is led to the leader meanwhile
 _TRIES = 9
@@ -62,12 +63,8 @@ class TrashScript(Script):
         """See Script."""
         self.phase = "take hold"
         yield from self.hands.wait(_TAKE_HOLD_S)
-        self.phase = "raise arms"
-        yield from together(
-            self.hands.stand_at(0.0),
-            self.hands.move_arm(_BAG_ARM, self._posture(_BAG_ARM, _READY * [1, -1, 1]), 1.2),
-            self.hands.move_arm(_DOOR_ARM, self._posture(_DOOR_ARM, _READY), 1.2),
-        )
+        if self._door.angle(self.hands.objects) < _UNLATCHED_RAD:
+            yield from self._raise_arms()
         for _ in range(_TRIES):
             if not self._holds():
                 if not self._can_be_picked():
@@ -78,6 +75,14 @@ class TrashScript(Script):
             else:
                 yield from self._put_into_bin()
         yield from self._lower_arms()
+
+    def _raise_arms(self) -> Motion:
+        self.phase = "raise arms"
+        yield from together(
+            self.hands.stand_at(0.0),
+            self.hands.move_arm(_BAG_ARM, self._posture(_BAG_ARM, _READY * [1, -1, 1]), 1.2),
+            self.hands.move_arm(_DOOR_ARM, self._posture(_DOOR_ARM, _READY), 1.2),
+        )
 
     # -- what the person sees --------------------------------------------------------------
 
@@ -181,7 +186,7 @@ class TrashScript(Script):
         yield from hands.reach(arm, fixed(at_lever(0.0, _ABOVE_LEVER_M)), speed=0.16)
         yield from hands.reach(arm, fixed(at_lever(0.0, _BELOW_LEVER_M)), 0.14, settle_s=0.1)
         self.phase = "push the door"
-        ahead = hands.robot.base_pose + [_PUSH_M, 0.0, 0.0]
+        ahead = shifted(hands.robot.base_pose, _PUSH_M, 0.0, 0.0)
         yield from hands.drive_to(fixed(ahead), _PATIENCE_S)
         self.phase = "let the lever go"
         yield from hands.reach(arm, fixed(at_lever(_PUSH_M, 0.10)), 0.25, settle_s=0.0)
@@ -216,7 +221,6 @@ class TrashScript(Script):
         stance[1] = min(stance[1], middle + 0.20)
         yield from hands.drive_to(fixed(stance), _PATIENCE_S)
         self.phase = "over the bin"
-        yield from hands.move_arm(_DOOR_ARM, self._posture(_DOOR_ARM, _READY), speed=0.6)
         held = hands.tool(arm)
         over = held.copy()
         over[:2, 3] += centre - hands.objects["bag"][0][:2]
@@ -231,11 +235,14 @@ class TrashScript(Script):
         yield from hands.reach(arm, fixed(away), speed=0.2, settle_s=0.0)
 
     def _lower_arms(self) -> Motion:
+        """Outside to the right of the open door, where elbows have room."""
         self.phase = "lower arms"
         ready = self.hands.embodiment.poses["ready"]
-        x, y, yaw = self.hands.robot.base_pose
-        back = np.array([x - 0.12, y, yaw])
-        yield from self.hands.drive_to(fixed(back), _PATIENCE_S)
+        wall, middle = self._room.doorway
+        x, y, _ = self.hands.robot.base_pose
+        if x > wall:
+            y = min(y, middle - _ASIDE_OF_DOOR_M)
+        yield from self.hands.drive_to(fixed(np.array([x, y, 0.0])), _PATIENCE_S)
         yield from together(
             self.hands.stand_at(0.0, lean_rad=0.0),
             *(self.hands.release(arm) for arm in ARMS),
