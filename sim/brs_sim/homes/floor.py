@@ -76,7 +76,7 @@ class Floor:
         return self._middle(np.argwhere(self._free))
 
     def those_joined_to(self, spots: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """Those of `others` (n, 2) that hang together with the first of `spots`, if there is one."""
+        """Those of `others` (n, 2) that hang together with the first of `spots`, if any."""
         parts = np.array([self._parts[self._cell(other)] for other in others])
         wanted = self._parts[self._cell(spots[0])] if len(spots) else parts
         joined: np.ndarray = others[(parts == wanted) & (parts > 0)]

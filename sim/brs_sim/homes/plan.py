@@ -340,7 +340,7 @@ def _fits(plan: Plan, piece: Piece) -> bool:
     area, footprint = plan.rooms[piece.room].area, piece.footprint
     if not (area.contains(footprint.low) and area.contains(footprint.high)):
         return False
-    taken = [door.approach() for door in plan.doorways]
+    taken = [part for door in plan.doorways for part in (door.approach(), door.leaf())]
     taken += [other.footprint.grown(0.03) for other in plan.pieces]
     if any(footprint.overlaps(other) for other in taken):
         return False
