@@ -7,14 +7,21 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from brs_ml.policy.errors import PolicyError
 from brs_ml.policy.observation import Chunk, Committed, Observation
-from brs_ml.policy.runtime.predictor import Predictor
 
 _REMEMBERED = 100  # times of inference, for their distribution
+
+
+class Predictor(Protocol):
+    """What an engine asks: a policy here, or on another machine."""
+
+    def __call__(self, observation: Observation, committed: Committed | None) -> Chunk:
+        """What to do next. Raises PolicyError if it is nothing that may be done."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,11 @@ class ChunkEngine:
         return self._thread.is_alive()
 
     @property
+    def idle(self) -> bool:
+        """Whether a question may be put."""
+        return self._asked_s is None
+
+    @property
     def busy_s(self) -> float:
         """How long the question at hand has been worked on; 0 if there is none."""
         return 0.0 if self._asked_s is None else self._clock_s() - self._asked_s
@@ -73,7 +85,7 @@ class ChunkEngine:
 
     def ask(self, observation: Observation, committed: Committed | None) -> bool:
         """Put a question; False if the one before is not answered yet."""
-        if self._asked_s is not None:
+        if not self.idle:
             return False
         self._asked_s = self._clock_s()
         self._questions.put((observation, committed))

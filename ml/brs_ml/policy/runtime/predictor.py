@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -13,16 +14,12 @@ from brs_ml.policy.checkpoint import PolicyCard, check_robot, load_policy
 from brs_ml.policy.errors import PolicyError
 from brs_ml.policy.normalisation import Normalisation
 from brs_ml.policy.observation import Chunk, Committed, Observation
+from brs_ml.policy.plain import from_plain
 
 _WARM_UPS = 3
+_PICTURE = (240, 320)  # to warm up with; others come
+_POINTS = 4096  # likewise, of a policy that sees all
 _EDGE = 1e-5  # float32 rounds an action at its limit so much beyond it, as a share of the range
-
-
-class Predictor(Protocol):
-    """What an engine asks, here or on another machine."""
-
-    def __call__(self, observation: Observation, committed: Committed | None) -> Chunk:
-        """What to do next. Raises PolicyError if it is nothing that may be done."""
 
 
 class LocalPredictor:
@@ -76,18 +73,14 @@ class LocalPredictor:
         """Forget what was seen; between two calls only."""
         self._policy.reset()
 
-    def warm_up(self, image_size: tuple[int, int]) -> None:
-        """Compile, or load compiled, all that a chunk needs.
-
-        Args:
-            image_size: height and width of pictures.
-        """
+    def warm_up(self) -> None:
+        """Compile, or load compiled, all that a chunk needs."""
         for number in range(_WARM_UPS):
-            self._policy.chunk(blank(self.card, image_size, number), self._noise)
+            self._policy.chunk(blank(self.card, number), self._noise)
         self.reset()
 
     def __call__(self, observation: Observation, committed: Committed | None) -> Chunk:
-        """See `Predictor`."""
+        """See `engine.Predictor`."""
         try:
             chunk = self._policy.chunk(observation, self._noise, committed)
         except ValueError as error:
@@ -101,17 +94,18 @@ def noise_of(card: PolicyCard, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
-def blank(card: PolicyCard, image_size: tuple[int, int], number: int) -> Observation:
+def blank(card: PolicyCard, number: int) -> Observation:
     """An observation of nothing, with the sizes of real ones."""
     steps = card.config.observations
     vector = (np.array(card.layout.lower) + np.array(card.layout.upper)) / 2.0
-    images = card.config.vision == "images"
-    cameras = card.cameras if images else ()
+    cloud = None
+    if card.config.vision == "cloud":
+        cloud = np.zeros((steps, card.config.pointnet.points or _POINTS, 6), np.float32)
     return Observation(
         tuple(range(number, number + steps)),
         np.tile(vector, (steps, 1)),
-        None if images else np.zeros((steps, card.config.pointnet.points or 4096, 6), np.float32),
-        {name: np.zeros((steps, *image_size, 3), np.uint8) for name in cameras},
+        cloud,
+        {name: np.zeros((steps, *_PICTURE, 3), np.uint8) for name in card.cameras},
     )
 
 
@@ -182,6 +176,23 @@ def checked(chunk: Chunk, card: PolicyCard, observation: Observation) -> Chunk:
             "beyond what it was trained for"
         )
     return chunk
+
+
+def card_to_text(card: PolicyCard) -> str:
+    """JSON of all that a policy is besides its weights."""
+    return json.dumps(asdict(card), allow_nan=False)
+
+
+def card_from_text(text: str, where: str) -> PolicyCard:
+    """The opposite of `card_to_text`. Raises PolicyError: it is no such text."""
+    try:
+        return from_plain(PolicyCard, json.loads(text))
+    except (ValueError, TypeError, KeyError) as error:
+        raise PolicyError(
+            f"tells of no policy ({error})",
+            where=where,
+            remedy="run the same version of brs there",
+        ) from None
 
 
 def described(card: PolicyCard) -> str:
