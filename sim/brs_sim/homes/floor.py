@@ -53,7 +53,7 @@ class Floor:
 
     def __init__(self, area: Rectangle, obstacles: Sequence[Rectangle], radius_m: float) -> None:
         self._low = area.low
-        shape = np.ceil(area.size / CELL_M - 1e-9).astype(int)
+        shape = np.floor(area.size / CELL_M + 1e-9).astype(int)
         taken = np.zeros(shape + 2, dtype=bool)  # a rim of wall
         taken[[0, -1], :] = taken[:, [0, -1]] = True
         for obstacle in obstacles:
