@@ -21,7 +21,7 @@ from brs_sim.tasks import furniture as f
 from brs_sim.tasks.config import TaskConfig
 from brs_sim.tasks.registry import Deed, Grasp, Pose, Task, register
 from brs_sim.tasks.room import Room, hang_pictures
-from brs_sim.tasks.rules import is_held_or_free, roots_touching
+from brs_sim.tasks.rules import Aloft, roots_touching
 
 TABLE_CENTRE = np.array([0.98, 0.0])
 TABLE_SIZE = np.array([0.45, 1.0, 0.74])  # depth, width, height [m]
@@ -88,6 +88,7 @@ class Shelves(Task):
             for i, (place, across) in enumerate([("left", 0.25), ("right", -0.25), ("middle", 0)])
         )
         self.objects = tuple(item.name for item in self.items)
+        self._high: dict[str, Aloft] = {}  # since when; what is knocked up falls soon
         self.subtasks = ("a box lifted", *(f"{name} on shelf" for name in self.objects))
 
     def furnish(self, spec: mujoco.MjSpec) -> None:
@@ -126,11 +127,12 @@ class Shelves(Task):
 
     def watch(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         """See Task."""
-        self._lifted = self._lifted or any(
-            data.body(item.name).xpos[2] > self._height(item) + _LIFTED_M
-            and is_held_or_free(model, data, [item.name])
-            for item in self.items
-        )
+        for item in () if self._lifted else self.items:
+            if data.body(item.name).xpos[2] <= self._height(item) + _LIFTED_M:
+                self._high.pop(item.name, None)
+            else:
+                aloft = self._high.setdefault(item.name, Aloft(item.name))
+                self._lifted |= aloft(model, data)
 
     def done(self, model: mujoco.MjModel, data: mujoco.MjData) -> tuple[bool, ...]:
         """See Task: within the shelf, standing on a board, at rest, let go of."""
