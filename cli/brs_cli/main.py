@@ -32,6 +32,7 @@ COMMANDS = {
     "dataset": ("brs_cli.dataset", "make data sets of episodes for training"),
     "train": ("brs_cli.train", "train a policy on a data set"),
     "monitor": ("brs_cli.monitor", "watch cameras for what should not happen, said in words"),
+    "eval": ("brs_cli.eval", "judge policies in simulated scenes that they have not seen"),
     "soak": ("brs_cli.soak", "drive for long while things go wrong; measure each fault"),
     "bench": ("brs_cli.bench", "measure speed and memory"),
 }

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from brs_cli.assignments import assignments
 from brs_cli.dataset_clouds import layout_of
 from brs_hardware.config import build, did_you_mean, load_yaml, named_file
 from brs_hardware.embodiment import load_embodiment
@@ -50,14 +50,7 @@ def parse(arguments: list[str]) -> tuple[TrainOptions, RunConfig]:
     """
     plain: dict[str, Any] = {}
     changes: dict[str, Any] = {}
-    for argument in arguments:
-        key, equals, text = argument.partition("=")
-        if not equals:
-            raise ConfigError(f"'{argument}' is not KEY=VALUE", remedy="brs train --help")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"'{argument}': no such value", remedy="quote it") from None
+    for key, value in assignments(arguments, "brs train").items():
         if key == "steps":
             key = "training.steps"
         (changes if "." in key else plain)[key] = value

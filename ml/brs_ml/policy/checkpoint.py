@@ -26,7 +26,7 @@ from brs_ml.policy.plain import from_plain
 FORMAT = "brs-policy"
 VERSION = 1
 # Older checkpoints do not have these.
-_UNTOLD = {"scenes": [], "cloud_recipe": "", "jpeg_quality": None}
+_UNTOLD: dict[str, Any] = {"scenes": [], "cloud_recipe": "", "jpeg_quality": None}
 T = TypeVar("T")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -55,8 +55,6 @@ class Expert(Driver):
 class Recording:
     """The commands of one episode."""
 
-    name: str
-    seed: int  # of its scene
     times_s: np.ndarray  # (n,) since the first one
     actions: np.ndarray  # (n, d), see brs_sim.actions
 
@@ -65,36 +63,41 @@ class Replayed(Driver):
     """Plays recorded commands, open loop.
 
     Args:
-        robot: that is driven.
-        recordings: whose commands.
+        robot: that was driven, and is.
+        seeds: of the episodes' scenes.
+        read: gives the recording of the episode that has this place in `seeds`.
         own: each in its own scene; otherwise in whatever scene there is, the seed chooses which.
 
     Raises:
-        ConfigError: there is none, it is of another robot, or two have one scene.
+        ConfigError: there is no episode, or two have one scene.
     """
 
     source: ClassVar[str] = "replay"
 
-    def __init__(self, robot: Embodiment, recordings: Sequence[Recording], own: bool) -> None:
-        if not recordings:
+    def __init__(
+        self,
+        robot: Embodiment,
+        seeds: Sequence[int],
+        read: Callable[[int], Recording],
+        own: bool,
+    ) -> None:
+        self._robot, self._seeds, self._read, self._own = robot, tuple(seeds), read, own
+        if not seeds:
             raise ConfigError("there is no episode to replay", remedy="record one")
-        self._robot, self._recordings, self._own = robot, tuple(recordings), own
-        self._by_seed = {recording.seed: recording for recording in recordings}
-        if own and len(self._by_seed) < len(recordings):
+        doubled = {seed for seed in seeds if self._seeds.count(seed) > 1}
+        if own and doubled:
             raise ConfigError(
-                "two episodes have the same scene",
-                where=", ".join(recording.name for recording in recordings),
-                remedy="replay one of them",
+                f"several episodes have seed {min(doubled)}", remedy="replay one of them"
             )
 
     def begin(self, world: World, seed: int) -> None:
         """See Driver."""
+        place = self._seeds.index(seed) if self._own else seed % len(self._seeds)
+        self._playing = self._read(place)
         self._world, self._next, self.finished = world, 0, False
-        count = len(self._recordings)
-        self._playing = self._by_seed[seed] if self._own else self._recordings[seed % count]
 
     def tick(self) -> WholeBodyCommand | None:
-        """See Driver; of several commands of one tick the last, each once."""
+        """See Driver; of several commands of one tick the last, and each once."""
         now_s, playing = self._world.time_s, self._playing
         due = int(np.searchsorted(playing.times_s, now_s + 1e-9, side="right"))
         if due == self._next:
