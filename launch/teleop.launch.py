@@ -66,9 +66,9 @@ def generate_launch_description():
         DeclareLaunchArgument(
             "leader",
             default_value="joylo",
-            choices=["joylo", "emulated", "script", "attached", *DIRECT_LEADERS],
+            choices=["joylo", "emulated", "script", "attached", *DIRECT_LEADERS, "none"],
             description="the real JoyLo; an emulated one moved by a person, a script, or another"
-            " program; or what else may lead",
+            " program; or what else may lead; none: nobody can take over",
         ),
         DeclareLaunchArgument(
             "operator",
@@ -162,7 +162,7 @@ def generate_launch_description():
         ["'script' if '", leader, "' == 'script' else '", LaunchConfiguration("operator"), "'"]
     )
     emulated = PythonExpression(["'", leader, "' in ('emulated', 'script')"])
-    has_joylo = PythonExpression(["'", leader, f"' not in {tuple(DIRECT_LEADERS)}"])
+    has_joylo = PythonExpression(["'", leader, f"' not in {(*DIRECT_LEADERS, 'none')}"])
     direct_leaders = [
         node(
             executable,

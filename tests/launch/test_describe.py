@@ -382,6 +382,19 @@ def test_perception_starts_alone_or_with_teleoperation(prefix: Path) -> None:
         assert nodes["/perception"]["measured_mounts"] is (sim == "false")
 
 
+def test_a_policy_drives_a_stack_of_its_own_or_one_that_runs(prefix: Path) -> None:
+    nodes = nodes_of("policy", checkpoint="p.safetensors", task="trash", namespace="r2")
+    driven = {"r1_sim", "robot", "teleop", "perception", "description", "policy"}
+    assert set(nodes) == {f"/r2/{name}" for name in driven}
+    assert nodes["/r2/robot"]["source"] == "policy"
+    assert nodes["/r2/policy"]["checkpoint"] == "p.safetensors"
+    # Clouds are those of the task, and the policy is compared with the same.
+    assert nodes["/r2/perception"]["cloud"] == nodes["/r2/policy"]["cloud"] == "trash"
+    assert set(nodes_of("policy", stack="false")) == {"/policy"}
+    taken_over = nodes_of("policy", leader="emulated", sim="false")
+    assert {"/joylo", "/leader_emulator"} <= set(taken_over) and "/r1_sim" not in taken_over
+
+
 def test_replay_starts_what_its_arguments_ask_for(prefix: Path) -> None:
     for sim, record, arm in itertools.product(BOOLEANS, repeat=3):
         nodes = nodes_of("replay", bag="17", rate="2", sim=sim, record=record, arm=arm)
