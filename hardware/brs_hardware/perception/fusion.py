@@ -30,7 +30,8 @@ from brs_hardware.perception.hold import PointMemory, Sight
 from brs_hardware.perception.pinhole import rays
 from brs_hardware.transforms import invert
 
-_BUCKET_HEIGHT = 5  # of the k-d lines of farthest-point sampling; changes its speed only
+_USUAL_VOXELS = 16_384  # of a camera; a table for many more is slow to empty and to search
+_CELL_VOXELS = 6.0  # edge of a cell of farthest-point sampling; changes its speed only
 
 
 class RobotFilter(Protocol):
@@ -61,7 +62,7 @@ class CloudFusion:
         robot_filter: removes the robot's own points; None leaves them in.
 
     Raises:
-        ConfigError: Numba, fpsample or MuJoCo is not installed.
+        ConfigError: Numba or MuJoCo is not installed.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class CloudFusion:
     ) -> None:
         self.config = config
         self._embodiment, self._robot_filter = embodiment, robot_filter
-        self._kernels, self._sampler = _library("numba"), _library("fpsample")
+        self._kernels, self._sampling = _compiled()
         self._kinematics = Kinematics(embodiment)
         self._memory = PointMemory(config.hold_s)
         self._crop = np.array([config.crop.lower, config.crop.upper])
@@ -96,6 +97,7 @@ class CloudFusion:
         joints = {name: np.zeros(len(group.joints)) for name, group in groups.items()}
         other = CloudFusion(self._embodiment, self.config, self._robot_filter)
         other.fuse([View(next(iter(self._tables)), frame, Posture(0.0, joints, None))])
+        self._sampling.farthest(np.zeros((1, 3), np.float32), 1, self.config.voxel_m)
 
     def fuse(
         self,
@@ -165,28 +167,24 @@ class CloudFusion:
         frame, config = view.frame, self.config
         intrinsics = frame.intrinsics
         if self._rays.get(view.camera, (None,))[0] != intrinsics:
-            self._rays[view.camera] = (intrinsics, rays(intrinsics))
-        table = self._tables[view.camera]
-        table.clear(frame.depth.size)
+            by_row = np.ascontiguousarray(np.moveaxis(rays(intrinsics), 2, 1))
+            self._rays[view.camera] = (intrinsics, by_row)
+        # Each kind of array has a kernel of its own; this is the kind that is compiled.
+        depth = np.require(frame.depth, np.float32, ["C", "W"])
+        color = np.require(frame.color, np.uint8, ["C", "W"])
+        depth_range = np.array(self._embodiment.cameras[view.camera].depth_range, dtype=float)
         grazing = math.tan(config.min_grazing_rad) * min(intrinsics.fx, intrinsics.fy)
-        return int(
-            self._kernels.add_frame(
-                # Each kind of array has a kernel of its own; this is the kind that is compiled.
-                np.require(frame.depth, np.float32, ["C", "W"]),
-                np.require(frame.color, np.uint8, ["C", "W"]),
-                self._rays[view.camera][1],
-                pose,
-                np.array(self._embodiment.cameras[view.camera].depth_range, dtype=float),
-                config.edge_step,
-                1.0 / grazing,
-                self._crop,
-                config.voxel_m,
-                self._shape,
-                table.slots,
-                table.keys,
-                table.cells,
-            )
-        )
+        table, count = self._tables[view.camera], -1
+        table.clear(_USUAL_VOXELS)
+        while count < 0:
+            count = self._kernels.add_frame(
+                depth, color, self._rays[view.camera][1], pose, depth_range, config.edge_step,
+                1.0 / grazing, self._crop, config.voxel_m, self._shape,
+                table.slots, table.keys, table.cells,
+            )  # fmt: skip
+            if count < 0:
+                table.clear(2 * len(table.keys))
+        return int(count)
 
     def _merge(
         self, views: Sequence[View], motions: Sequence[np.ndarray], counts: Sequence[int]
@@ -246,9 +244,8 @@ class CloudFusion:
         if sampling == "random":
             random = np.random.default_rng(round(abs(stamp_s) * 1e9))
             return np.sort(random.choice(len(points), wanted, replace=False))
-        height = min(_BUCKET_HEIGHT, int(math.log2(len(points))))
-        chosen = self._sampler.bucket_fps_kdline_sampling(points, wanted, height, start_idx=0)
-        return np.asarray(chosen, dtype=int)
+        edge = _CELL_VOXELS * self.config.voxel_m
+        return np.asarray(self._sampling.farthest(points, wanted, edge))
 
 
 class _VoxelTable:
@@ -290,19 +287,14 @@ def _moved(pose: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(points @ turn.T + way)
 
 
-def _library(name: str) -> Any:
-    """Numba's kernels or fpsample, which nobody needs who makes no clouds."""
+def _compiled() -> tuple[Any, Any]:
+    """The modules `kernels` and `sampling`, whose Numba nobody needs who makes no clouds."""
     try:
-        if name == "numba":
-            from brs_hardware.perception import kernels
-
-            return kernels
-        import fpsample
-
-        return fpsample
+        from brs_hardware.perception import kernels, sampling
     except ImportError as error:
-        if error.name is None or error.name.split(".")[0] != name:
+        if error.name is None or error.name.split(".")[0] != "numba":
             raise
         raise ConfigError(
-            f"clouds need {name}, which is not installed", remedy="pip install brs[perception]"
+            "clouds need numba, which is not installed", remedy="pip install brs[perception]"
         ) from None
+    return kernels, sampling

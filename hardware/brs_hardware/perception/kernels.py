@@ -78,9 +78,11 @@ def add_frame(
 ) -> int:
     """Sorts the pixels of one frame into an empty voxel table; how many voxels it fills.
 
+    -1 if they are more than the table has room for; it is then to be emptied.
+
     Args:
         depth, color: (height, width) float32 [m] and (height, width, 3) uint8.
-        rays: (height, width, 2) x / z and y / z of each pixel in the optical frame.
+        rays: (height, 2, width) x / z and y / z of each pixel in the optical frame.
         pose: (4, 4) of the optical frame in the cloud's frame.
         depth_range: (2,) nearest and farthest reading to be believed [m].
         step, slope: see `is_joined`.
@@ -88,52 +90,125 @@ def add_frame(
         size, shape: of the grid; see the module.
         slots, keys, cells: the table, filled.
     """
+    height, width = depth.shape
+    x, y, z = np.empty(width), np.empty(width), np.empty(width)
+    inside, joined = np.empty(width, np.bool_), np.zeros(width, np.bool_)
     count = 0
-    last_key, last_row = -1, -1
-    for v in range(depth.shape[0]):
-        for u in range(depth.shape[1]):
-            z = depth[v, u]
-            if not depth_range[0] <= z <= depth_range[1]:  # NaN too
+    last_key, row = -1, -1
+    # Of the last voxel, what is not in its cell yet.
+    sum_x, sum_y, sum_z, red, green, blue, pixels = 0.0, 0.0, 0.0, 0, 0, 0, 0
+    for v in range(height):
+        place_row(depth[v], rays[v], pose, depth_range, crop, x, y, z, inside)
+        if 0 < v < height - 1:
+            join_row(depth[v - 1], depth[v], depth[v + 1], step, joined)
+        else:
+            joined[:] = False
+        for u in range(width):
+            if not inside[u]:
                 continue
-            a, b = rays[v, u, 0] * z, rays[v, u, 1] * z
-            px = pose[0, 0] * a + pose[0, 1] * b + pose[0, 2] * z + pose[0, 3]
-            py = pose[1, 0] * a + pose[1, 1] * b + pose[1, 2] * z + pose[1, 3]
-            pz = pose[2, 0] * a + pose[2, 1] * b + pose[2, 2] * z + pose[2, 3]
-            if not (
-                crop[0, 0] <= px < crop[1, 0]
-                and crop[0, 1] <= py < crop[1, 1]
-                and crop[0, 2] <= pz < crop[1, 2]
+            if not joined[u] and (
+                not (
+                    is_joined(depth, (v, u), (0, -1), step, slope)
+                    or is_joined(depth, (v, u), (0, 1), step, slope)
+                )
+                or not (
+                    is_joined(depth, (v, u), (-1, 0), step, slope)
+                    or is_joined(depth, (v, u), (1, 0), step, slope)
+                )
             ):
                 continue
-            if not (
-                is_joined(depth, (v, u), (0, -1), step, slope)
-                or is_joined(depth, (v, u), (0, 1), step, slope)
-            ) or not (
-                is_joined(depth, (v, u), (-1, 0), step, slope)
-                or is_joined(depth, (v, u), (1, 0), step, slope)
-            ):
-                continue
-            key = voxel_key(px - crop[0, 0], py - crop[0, 1], pz - crop[0, 2], size, shape)
-            if key == last_key:  # as it mostly is
-                row = last_row
-            else:
+            key = voxel_key(x[u] - crop[0, 0], y[u] - crop[0, 1], z[u] - crop[0, 2], size, shape)
+            if key != last_key:  # mostly it is the same
+                if row >= 0:
+                    add_to(cells, row, (sum_x, sum_y, sum_z), (red, green, blue), pixels)
+                    sum_x, sum_y, sum_z, red, green, blue, pixels = 0.0, 0.0, 0.0, 0, 0, 0, 0
                 place = place_of(slots, keys, key)
                 row = slots[place]
                 if row < 0:
+                    if count == keys.size:
+                        return -1
                     row = count
                     slots[place], keys[row] = row, key
                     cells[row] = 0.0
                     count += 1
-                last_key, last_row = key, row
-            cell = cells[row]
-            cell[0] += px
-            cell[1] += py
-            cell[2] += pz
-            cell[3] += color[v, u, 0]
-            cell[4] += color[v, u, 1]
-            cell[5] += color[v, u, 2]
-            cell[6] += 1.0
+                last_key = key
+            sum_x += x[u]
+            sum_y += y[u]
+            sum_z += z[u]
+            red += color[v, u, 0]
+            green += color[v, u, 1]
+            blue += color[v, u, 2]
+            pixels += 1
+    if row >= 0:
+        add_to(cells, row, (sum_x, sum_y, sum_z), (red, green, blue), pixels)
     return count
+
+
+@_compiled
+def add_to(
+    cells: np.ndarray,
+    row: int,
+    place: tuple[float, float, float],
+    shade: tuple[int, int, int],
+    pixels: int,
+) -> None:
+    """Adds sums over some pixels to a voxel's cell."""
+    cells[row, 0] += place[0]
+    cells[row, 1] += place[1]
+    cells[row, 2] += place[2]
+    cells[row, 3] += shade[0]
+    cells[row, 4] += shade[1]
+    cells[row, 5] += shade[2]
+    cells[row, 6] += pixels
+
+
+@_compiled
+def place_row(
+    depth: np.ndarray,
+    rays: np.ndarray,
+    pose: np.ndarray,
+    depth_range: np.ndarray,
+    crop: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    z: np.ndarray,
+    inside: np.ndarray,
+) -> None:
+    """Where the pixels of a row are, and which are to be believed and within the crop.
+
+    Without branches, so that the machine takes many pixels at a time.
+    """
+    nearest, farthest = depth_range[0], depth_range[1]
+    x0, x1, y0, y1, z0, z1 = (
+        crop[0, 0], crop[1, 0], crop[0, 1], crop[1, 1], crop[0, 2], crop[1, 2],
+    )  # fmt: skip
+    for u in range(depth.size):
+        d = depth[u]
+        a, b = rays[0, u] * d, rays[1, u] * d
+        x[u] = pose[0, 0] * a + pose[0, 1] * b + pose[0, 2] * d + pose[0, 3]
+        y[u] = pose[1, 0] * a + pose[1, 1] * b + pose[1, 2] * d + pose[1, 3]
+        z[u] = pose[2, 0] * a + pose[2, 1] * b + pose[2, 2] * d + pose[2, 3]
+    for u in range(depth.size):  # a depth that is NaN is none of it
+        inside[u] = (
+            (nearest <= depth[u]) & (depth[u] <= farthest)
+            & (x0 <= x[u]) & (x[u] < x1)
+            & (y0 <= y[u]) & (y[u] < y1)
+            & (z0 <= z[u]) & (z[u] < z1)
+        )  # fmt: skip
+
+
+@_compiled
+def join_row(
+    above: np.ndarray, here: np.ndarray, below: np.ndarray, step: float, joined: np.ndarray
+) -> None:
+    """Pixels of a row that `is_joined` finds joined by their depth alone, as most of them are."""
+    left, middle, right = here[:-2], here[1:-1], here[2:]
+    over, under, out = above[1:-1], below[1:-1], joined[1:-1]
+    for u in range(out.size):
+        most = step * middle[u]
+        along = (abs(left[u] - middle[u]) <= most) | (abs(right[u] - middle[u]) <= most)
+        across = (abs(over[u] - middle[u]) <= most) | (abs(under[u] - middle[u]) <= most)
+        out[u] = along & across
 
 
 @_compiled

@@ -272,13 +272,12 @@ def test_unknown_camera_is_told() -> None:
         CloudFusion(R1, plain_config()).fuse([head_view(camera="haed")])
 
 
-@pytest.mark.parametrize("package", ["numba", "fpsample"])
-def test_missing_package_is_told(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    CloudFusion(R1, plain_config())  # all are there
-    monkeypatch.setitem(sys.modules, package, None)
+def test_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    CloudFusion(R1, plain_config())  # it is there
+    monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.delitem(sys.modules, "brs_hardware.perception.kernels")
     monkeypatch.delattr("brs_hardware.perception.kernels")
-    with pytest.raises(ConfigError, match=f"{package}.*perception"):
+    with pytest.raises(ConfigError, match=r"numba.*perception"):
         CloudFusion(R1, plain_config())
 
 
@@ -289,6 +288,15 @@ def test_what_would_overrun_the_kernels_is_refused() -> None:
         fusion.fuse([head_view(frame=half)])
     with pytest.raises(ValueError, match="two views"):
         fusion.fuse([head_view(0), head_view(1)])
+
+
+def test_a_frame_of_more_voxels_than_usual_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = CloudFusion(R1, plain_config()).fuse([head_view()]).cloud
+    monkeypatch.setattr("brs_hardware.perception.fusion._USUAL_VOXELS", 3)
+    grown = CloudFusion(R1, plain_config()).fuse([head_view()]).cloud
+    assert len(usual) > 3
+    assert np.array_equal(grown.points, usual.points)
+    assert np.array_equal(grown.colors, usual.colors)
 
 
 def test_frames_of_other_sizes_follow_each_other() -> None:
