@@ -6,7 +6,7 @@ import re
 
 from brs_ml.anomaly.judge import Verdict
 
-_NUMBER = r"(?<![\w.,])(?:\d+(?:[.,]\d+)?|[.,]\d+)(?![\d.,]*\d)"
+_NUMBER = r"(?<![\w.,])(?:\d+(?:[.,]\d+)?|[.,]\d+)(?![\d.,]*\w)"
 # At the very start, after words such as "Score:"; there only, so that "I see 3 cups" is no score.
 _LED = re.compile(
     r"^[\s*_#`\"'(\[{]*(?:(?:output|response|score|answer|rating|anomaly score)[\s\"'*_]*"
@@ -26,11 +26,12 @@ def parse_answer(text: str) -> Verdict:
     """Score and reason of an answer.
 
     A score leads the answer ("0.7 A cup lies there") or is labelled ("... Score: .7"); "8/10"
-    and "80 %" are .8. Anything else is unknown: no number, two labels that differ, or a number
-    that is not from 0 to 1 and no share of anything.
+    and "80 %" are .8. Anything else is unknown: no number, two that differ, or one that
+    is not from 0 to 1 and no share of anything.
     """
     led = _LED.search(text)
-    matches = [led] if led else list(_LABELLED.finditer(text))
+    matches = [led] if led else []
+    matches += _LABELLED.finditer(text, led.end() if led else 0)
     scores = {_share(match) for match in matches}
     score = scores.pop() if len(scores) == 1 else None
     reason = text

@@ -138,6 +138,7 @@ def write_labels(labels: Mapping[str, Mapping[str, np.ndarray]], root: Path) -> 
 
 def _avenue(root: Path) -> list[LabelledVideo]:
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     videos = []
     for path in _sources(root / "testing_videos"):
@@ -145,7 +146,7 @@ def _avenue(root: Path) -> list[LabelledVideo]:
         label = root / "ground_truth_demo" / "testing_label_mask" / f"{number}_label.mat"
         try:
             masks = loadmat(str(label))["volLabel"].ravel()
-        except (OSError, KeyError, ValueError, TypeError, NotImplementedError) as error:
+        except (OSError, KeyError, ValueError, TypeError, MatReadError) as error:
             raise _unreadable(label, error) from None
         truth = np.array([bool(np.any(mask)) for mask in masks])
         videos.append(LabelledVideo(path.stem, path, truth))
