@@ -101,6 +101,9 @@ def _notes(rows: Iterable[RowReport]) -> Iterator[str]:
                 f'<p class="bad">{_name(row)}: nobody knows what scenes it learnt from; it may '
                 "have seen these.</p>"
             )
+        if row.about:
+            about = ", ".join(f"{key} {value}" for key, value in row.about.items())
+            yield f"<p>{_name(row)}: {escape(about)}</p>"
         for seed, why in row.lost.items():
             yield f'<p class="bad">{_name(row)}, seed {seed}: {escape("; ".join(why))}</p>'
 

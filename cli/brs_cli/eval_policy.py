@@ -13,6 +13,7 @@ from brs_hardware.embodiment import Embodiment
 from brs_hardware.errors import BrsError, ConfigError
 from brs_hardware.perception.config import CloudConfig, load_cloud
 from brs_hardware.perception.fuser import make_fusion
+from brs_hardware.perception.fusion import CloudFusion
 from brs_ml.dataset.clouds import CloudCodec
 from brs_ml.dataset.config import BuildConfig
 from brs_ml.dataset.images import pack_image, unpack_image
@@ -107,16 +108,19 @@ class PolicyOnRobot(SteppedDriver):
         self._chunks = ChunkDriver(policy, shape, card.layout.size)
         self._interpolate = config.interpolate
         self._renderer: CameraRenderer | None = None
+        self._fusion: CloudFusion | None = None
+        if self._cloud is not None:
+            crop = self._cloud.crop
+            self._codec = CloudCodec(crop.lower.tolist(), crop.upper.tolist())
 
     def start(self, seed: int) -> None:
         """See SteppedDriver."""
         self._chunks.reset(seed)
         if self._renderer is None:
             self._renderer = CameraRenderer(self.world)
-        if self._cloud is not None:
+        # What is held of one trial must not come into the next.
+        if self._cloud is not None and (self._fusion is None or self._cloud.hold_s > 0.0):
             self._fusion = make_fusion(self.robot, self._cloud)
-            crop = self._cloud.crop
-            self._codec = CloudCodec(crop.lower.tolist(), crop.upper.tolist())
 
     def decide(self) -> np.ndarray | None:
         """See SteppedDriver."""
@@ -150,7 +154,7 @@ class PolicyOnRobot(SteppedDriver):
         drawn = {name: self._renderer.render(snapshot, name) for name in self._drawn}
         images = {name: self._as_kept(drawn[name]) for name in self._pictured}
         cloud = None
-        if self._cloud is not None:
+        if self._cloud is not None and self._fusion is not None:
             found = self._fusion.fuse(views_of(self.robot, state, drawn)).cloud
             packed = self._codec.pack(found.points, found.colors)
             cloud = self._codec.points(packed, self._cloud.points)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from typing import Any
 
 from brs_cli.eval_config import EvalConfig
 from brs_cli.eval_rows import Row
@@ -39,6 +40,7 @@ class RowReport:
     name: str
     kind: str
     held_out: bool  # known to have learnt from none of the scenes
+    about: Mapping[str, Any]  # of a checkpoint: what it is
     success: Share  # of the entire task
     subtasks: tuple[Share, ...]
     subtask_mean: float  # of their shares
@@ -119,6 +121,7 @@ def row_report(
         row.name,
         row.kind,
         row.held_out,
+        row.about,
         share("entire task", [trial.success for trial in trials]),
         tuple(subtasks),
         statistics.fmean(subtask.share for subtask in subtasks),

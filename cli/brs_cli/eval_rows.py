@@ -9,8 +9,9 @@ PATH.safetensors            a trained policy
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from brs_cli.eval_config import EvalConfig, EvalOptions
 from brs_hardware.config import did_you_mean
@@ -18,6 +19,9 @@ from brs_hardware.errors import ConfigError
 from brs_ml.dataset import find_episodes
 from brs_ml.dataset.format import INDEX, read_index, sha256
 from brs_ml.episode import EpisodeReader
+
+if TYPE_CHECKING:
+    from brs_ml.policy.checkpoint import DataCard
 
 PLAIN = ("idle", "random", "expert")
 REPLAYED = ("replay", "blind")
@@ -35,6 +39,7 @@ class Row:
     seeds: tuple[int, ...]  # of the scenes, one a trial
     # Whether it is known that what it learnt from has none of these scenes.
     held_out: bool
+    about: dict[str, Any] = field(default_factory=dict)  # of a checkpoint: what it is
 
 
 def rows_of(options: EvalOptions, config: EvalConfig) -> list[Row]:
@@ -101,9 +106,14 @@ def _row(name: str, options: EvalOptions, config: EvalConfig) -> Row:
     if not name.endswith(".safetensors"):
         known = [*PLAIN, *(f"{kind}:EPISODES" for kind in REPLAYED), "PATH.safetensors"]
         raise ConfigError(f"unknown policy '{name}'", remedy=did_you_mean(name, known))
-    learnt = _learnt_seeds(name, options)
+    from brs_cli.eval_policy import load_card
+
+    card = load_card(name)
+    learnt = _learnt_seeds(card.data, options)
     check_held_out(seeds, learnt or (), config, name)
-    return Row(name, CHECKPOINT, name, seeds, held_out=learnt is not None)
+    data = f"{card.data.name} {card.data.checksum}"
+    about = {"sha256": sha256(Path(name)), "steps": card.steps, "seed": card.seed, "data": data}
+    return Row(name, CHECKPOINT, name, seeds, learnt is not None, about)
 
 
 def _recorded_seeds(folder: Path, task: str, robot: str) -> tuple[int, ...]:
@@ -120,11 +130,8 @@ def _recorded_seeds(folder: Path, task: str, robot: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _learnt_seeds(path: str, options: EvalOptions) -> set[int] | None:
+def _learnt_seeds(data: DataCard, options: EvalOptions) -> set[int] | None:
     """Seeds of the task's scenes that a checkpoint learnt from; None if nobody knows."""
-    from brs_cli.eval_policy import load_card
-
-    data = load_card(path).data
     scenes = set(data.scenes)
     if options.data:
         index = read_index(Path(options.data))

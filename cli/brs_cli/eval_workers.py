@@ -79,17 +79,17 @@ def run_items(
     Raises:
         BrsError: a driver cannot begin; the others' trials are given up.
     """
-    team = [_Worker(job, clock) for _ in range(min(workers, len(items)))]
+    team: list[_Worker] = []
     waiting, lost = deque(items), dict[Item, list[str]]()
     outcomes: dict[Item, Outcome] = {}
     try:
         while len(outcomes) < len(items):
-            for i, worker in enumerate(team):
-                if worker.item is None and waiting:
-                    item = waiting.popleft()
-                    worker.give(item)
-                    tell(Begun(item, worker.pid, len(lost.get(item, ())) + 1))
-                    continue
+            while waiting and (worker := _free(team, workers, job, clock)):
+                item = waiting.popleft()
+                worker.give(item)
+                tell(Begun(item, worker.pid, len(lost.get(item, ())) + 1))
+            wait([worker.connection for worker in team if worker.item is not None], _POLL_S)
+            for worker in team.copy():
                 answer = worker.listen(job.config.silence_s)
                 if answer is None or worker.item is None:
                     continue
@@ -98,7 +98,7 @@ def run_items(
                     raise answer.error()
                 if isinstance(answer, str):
                     worker.kill()
-                    team[i] = _Worker(job, clock)
+                    team.remove(worker)
                     lost.setdefault(item, []).append(answer)
                     if len(lost[item]) < ATTEMPTS:
                         waiting.appendleft(item)
@@ -106,11 +106,19 @@ def run_items(
                 trial = answer if isinstance(answer, Trial) else None
                 outcomes[item] = Outcome(item, trial, tuple(lost.get(item, ())))
                 tell(outcomes[item])
-            wait([worker.connection for worker in team if worker.item is not None], _POLL_S)
     finally:
         for worker in team:
             worker.kill()
     return outcomes
+
+
+def _free(team: list[_Worker], most: int, job: Job, clock: Callable[[], float]) -> _Worker | None:
+    """A worker with nothing to do, a new one if there may be more; None while all are busy."""
+    idle = next((worker for worker in team if worker.item is None), None)
+    if idle is None and len(team) < most:
+        idle = _Worker(job, clock)
+        team.append(idle)
+    return idle
 
 
 class _Worker:
