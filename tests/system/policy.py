@@ -15,6 +15,7 @@ RULES = {
     "topics": ("topic", ("subscribe", "publish")),
     "services": ("service", ("reply", "request")),
 }
+HELPERS = ("inbox", "taps", "remote")  # nodes of the same process, named after it
 # Names that do not follow the namespace of a node.
 GLOBAL = {"/clock", "/diagnostics", "/parameter_events", "/rosout", "/tf", "/tf_static"}
 
@@ -132,7 +133,7 @@ def opened_by(observer: Node, process: str) -> Rules:
     """
     rules = Rules()
     for name, namespace in observer.get_node_names_and_namespaces():
-        if name != process and name not in (f"{process}_inbox", f"{process}_taps"):
+        if name not in (process, *(f"{process}_{helper}" for helper in HELPERS)):
             continue
         for kind, query in (
             (rules.subscribe, observer.get_subscriber_names_and_types_by_node),

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import tiny_policy
 import yaml
 from harness import ROOT, Harness
 from policy import Rules, opened_by, read_policy, write_policy
@@ -29,7 +30,9 @@ CORE |= {"description"}
 FOLLOWED = ("policy/command", "perception/cloud", "perception/state")
 # What a node opens depends on its parameters: it is started with each of these, too.
 VARIANTS: dict[str, list[dict[str, object]]] = {
-    "perception": [{"cameras": "simulated", "fuse": False}, {"transport": "compressed"}]
+    "perception": [{"cameras": "simulated", "fuse": False}, {"transport": "compressed"}],
+    # The first asks the server.
+    "policy": [{"checkpoint": "clouds"}, {"checkpoint": "pictures"}],
 }
 SETTLED_S = 8.0
 
@@ -88,13 +91,23 @@ def start(ros: Harness, names: list[str], devices: ExitStack) -> None:
         "recorder": {"folder": str(ros.folder / "episodes"), "clouds": True},
         "replay": {"bag": str(bag_of(ros.folder)), "start_tolerance_rad": 10.0},
     }
+    checkpoints = {}
+    if "policy" in names:
+        for name in ("clouds", "pictures"):
+            path = ros.folder / f"{name}.safetensors"
+            checkpoints[name] = str(tiny_policy.write(path, pictures=name == "pictures"))
+        parameters["policy"] = {"inference_timeout_s": 5.0}
+        parameters["policy_server"] = {"checkpoint": "clouds"}
     for name in names:
         variants = [parameters.get(name, {}), *VARIANTS.get(name, [])]
         variants = hands if name == "inspire_hand" else variants
         for number, variant in enumerate(variants):
+            given = {"use_sim_time": True, **variant}
+            if "checkpoint" in given:
+                given["checkpoint"] = checkpoints[str(given["checkpoint"])]
             ros.start_node(
                 name,
-                {"use_sim_time": True, **variant},
+                given,
                 namespace=f"variant{number}" if number else "",
                 env={"BRS_RUNTIME_DIR": str(ros.folder / "run")},
             )

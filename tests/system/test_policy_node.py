@@ -1,0 +1,204 @@
+"""The policy node: commands that follow from what is seen, none without, and who it refuses."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_policy
+from brs_interfaces.msg import CloudState, PolicyState, WholeBodyCommand, WholeBodyState
+from harness import LATCHED, Harness, Process
+from lockstep import Lockstep, Scenario, Step
+from sensor_msgs.msg import PointCloud2
+
+from brs_hardware import types
+from brs_hardware.embodiment import load_embodiment
+from brs_hardware.perception.cloud import PointCloud
+from brs_hardware.perception.config import load_cloud
+from brs_hardware.types import JointGroupState
+from brs_ml.dataset.clouds import CloudCodec
+from brs_ml.dataset.robot_layout import layout_of
+from brs_ml.policy.observation import Observation
+from brs_ml.policy.runtime import CommandStream, HandoverConfig
+from brs_ml.policy.runtime.predictor import LocalPredictor
+from brs_nodes import conversions
+from brs_nodes.cloud_messages import cloud_from_message, cloud_to_message
+from brs_nodes.policy_feed import nanoseconds
+
+ROBOT = load_embodiment("r1")
+LAYOUT = layout_of(ROBOT)
+CROP = load_cloud("default").crop
+START_S, TICK_S, CLOUD_TICKS, POINTS = 1_000.0, 0.01, 10, 40
+# Clouds come, stop for a second, and come again.
+QUIET = range(80, 180)
+TICKS = 240
+
+
+def state_at(stamp_s: float) -> WholeBodyState:
+    """A robot that moves a little."""
+    pose, swing = ROBOT.poses["ready"], 0.05 * np.sin(3.0 * (stamp_s - START_S))
+    groups = {
+        name: JointGroupState(np.array(pose[name]) + swing, *(np.zeros(len(pose[name])),) * 2)
+        for name in ROBOT.GROUPS
+    }
+    state = types.WholeBodyState(
+        stamp_s, np.zeros(3), np.zeros(3), left_gripper=0.0, right_gripper=1.0, **groups
+    )
+    return conversions.state_to_message(state)
+
+
+def cloud_at(stamp_s: float, left_out: tuple[str, ...] = ()) -> list[tuple[str, Any]]:
+    """A cloud and what it was made of."""
+    random = np.random.default_rng(round(stamp_s * 10) % 1000)
+    points = random.uniform(CROP.lower, CROP.upper, (POINTS, 3)).astype(np.float32)
+    colors = random.integers(0, 256, (POINTS, 3)).astype(np.uint8)
+    told = CloudState(cameras=["head"], left_out=list(left_out), reasons=["lost"] * len(left_out))
+    cloud = cloud_to_message(stamp_s, PointCloud(points, colors))
+    told.header = cloud.header
+    return [("perception/cloud", cloud), ("perception/state", told)]
+
+
+def steps() -> Iterator[Step]:
+    for tick in range(TICKS):
+        stamp_s = START_S + tick * TICK_S
+        inputs: list[tuple[str, Any]] = [("robot/state", state_at(stamp_s))]
+        if tick % CLOUD_TICKS == 0 and tick not in QUIET:
+            inputs += cloud_at(stamp_s)
+        yield Step(round(stamp_s * 1e9), inputs)
+
+
+def expected(checkpoint: Path, played: Iterable[Step]) -> dict[int, np.ndarray]:
+    """Stamp of a command [ns] -> action, by the library alone."""
+    box = (CROP.lower.tolist(), CROP.upper.tolist())
+    predictor = LocalPredictor(checkpoint, LAYOUT, box)
+    codec, count = CloudCodec(*box), load_cloud("default").points
+    stream = CommandStream(LAYOUT, HandoverConfig())
+    commands: dict[int, np.ndarray] = {}
+    for tick, step in enumerate(played):
+        now_s = step.time_ns * 1e-9
+        vector = LAYOUT.vector(step.inputs[0][1])
+        if tick in QUIET and tick - QUIET.start + CLOUD_TICKS > 0.4 / TICK_S:
+            stream.clear()  # the newest cloud is older than 0.4 s
+        if len(step.inputs) > 1:
+            cloud = cloud_from_message(step.inputs[1][1])
+            seen = codec.points(codec.pack(cloud.points, cloud.colors), count)
+            observation = Observation((step.time_ns,), vector[None], seen[None])
+            stream.accept(now_s, predictor(observation, None), vector)
+        action = stream.at(now_s)
+        if action is not None:
+            commands[step.time_ns] = action
+    return commands
+
+
+@pytest.mark.system
+@pytest.mark.timeout(240)
+def test_commands_follow_from_what_was_seen_and_from_nothing_else(
+    ros: Harness, tmp_path: Path
+) -> None:
+    """A step at a time: each command is what the library makes of the same, none is stale."""
+    checkpoint = tiny_policy.write(tmp_path / "p.safetensors", observations=1)
+    scenario = Scenario(
+        node="policy",
+        inputs={
+            "robot/state": WholeBodyState,
+            "perception/cloud": PointCloud2,
+            "perception/state": CloudState,
+        },
+        outputs={"policy/command": WholeBodyCommand, "policy/state": PolicyState},
+        steps=steps,
+        parameters={"checkpoint": str(checkpoint)},
+        waits="a chunk",
+    )
+    played = list(Lockstep(ros, scenario).play(scenario.steps()))
+    wanted = expected(checkpoint, played)
+    told: dict[int, np.ndarray] = {}
+    for step in played:
+        for topic, message in step.outputs:
+            if topic == "policy/command":
+                stamp_ns = nanoseconds(message.header.stamp)
+                assert stamp_ns == step.time_ns and message.source == "policy"
+                told[stamp_ns] = LAYOUT.vector(message)
+    assert set(told) <= set(wanted), "a command without a fresh observation"
+    assert len(told) > 0.9 * len(wanted) > 100
+    for stamp_ns, action in told.items():
+        assert np.allclose(action, wanted[stamp_ns], atol=1e-5), stamp_ns
+    states = [m for step in played for topic, m in step.outputs if topic == "policy/state"]
+    waiting = [m.message for m in states if m.state == PolicyState.WAITING]
+    assert any("cloud is 0.4" in line for line in waiting), waiting
+    assert states[-1].state == PolicyState.ACTING and states[-1].chunks >= 12
+    assert states[-1].checkpoint == str(checkpoint) and states[-1].robot == "r1"
+    grips = [LAYOUT.slice_of(name).start for name in ROBOT.GRIPPERS]
+    joints = np.delete(np.array(list(told.values())), [*range(3), *grips], axis=1)
+    runs = np.diff(list(told)) <= 1.5e9 * TICK_S
+    assert np.abs(np.diff(joints, axis=0))[runs].max() < 0.5, "no jump from chunk to chunk"
+
+
+@pytest.mark.system
+@pytest.mark.timeout(240)
+def test_a_server_drives_and_its_loss_is_told_and_healed(ros: Harness, tmp_path: Path) -> None:
+    """The same node with a policy elsewhere: no answer is no command."""
+    checkpoint = tiny_policy.write(tmp_path / "p.safetensors")
+    server = ros.start_node("policy_server", {"checkpoint": str(checkpoint)})
+    patient = {"max_observation_age_s": 2.0, "max_chunk_age_s": 5.0, "inference_timeout_s": 2.0}
+    policy = ros.start_node("policy", {"handover": "inpaint", **patient})
+    states = ros.collect(PolicyState, "policy/state", LATCHED)
+    commands = ros.collect(WholeBodyCommand, "policy/command")
+    publishers = {
+        topic: ros.node.create_publisher(kind, topic, 10)
+        for topic, kind in (
+            ("robot/state", WholeBodyState),
+            ("perception/cloud", PointCloud2),
+            ("perception/state", CloudState),
+        )
+    }
+    ticks = itertools.count()
+    left_out: list[str] = []
+
+    def live() -> None:
+        stamp_s = ros.node.get_clock().now().nanoseconds * 1e-9
+        publishers["robot/state"].publish(state_at(stamp_s))
+        if next(ticks) % CLOUD_TICKS == 0:
+            for topic, message in cloud_at(stamp_s, tuple(left_out)):
+                publishers[topic].publish(message)
+
+    def is_(state: int, message: str = "") -> bool:
+        return bool(states) and states[-1].state == state and message in states[-1].message
+
+    ros.wait_for(lambda: is_(PolicyState.ACTING), "commands", 90.0, tick=live)
+    assert states[-1].handover == "inpaint" and states[-1].checkpoint == str(checkpoint)
+    left_out.append("head")
+    ros.wait_for(lambda: is_(PolicyState.WAITING, "head: lost"), "a lost camera", tick=live)
+    left_out.clear()
+    ros.wait_for(lambda: is_(PolicyState.ACTING), "that it goes on", tick=live)
+    server.popen.kill()
+    ros.wait_for(lambda: is_(PolicyState.WAITING), "its loss to be told", tick=live)
+    commands.clear()
+    ros.start_node("policy_server", {"checkpoint": str(checkpoint)})
+    ros.wait_for(lambda: is_(PolicyState.ACTING) and commands, "its return", 90.0, tick=live)
+    assert policy.running and "Traceback" not in policy.output
+
+
+@pytest.mark.system
+@pytest.mark.timeout(120)
+def test_a_checkpoint_that_does_not_fit_ends_the_node_in_one_line(
+    ros: Harness, tmp_path: Path
+) -> None:
+    other = tiny_policy.write(tmp_path / "pro.safetensors", "r1_pro")
+    mine = tiny_policy.write(tmp_path / "p.safetensors")
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(mine.read_bytes()[:-100])
+    cases: dict[str, Process] = {
+        "robot is 'r1_pro', not 'r1'": ros.start_node("policy", {"checkpoint": str(other)}),
+        "corner of the clouds' box": ros.start_node(
+            "policy", {"checkpoint": str(mine), "cloud": "trash"}
+        ),
+        "damaged": ros.start_node("policy", {"checkpoint": str(damaged)}),
+    }
+    for told, process in cases.items():
+        assert process.wait(90.0) == 1
+        (line,) = process.output.splitlines()
+        assert "[fatal]" in line and told in line and "Try: " in line
