@@ -56,12 +56,14 @@ def figure(
 
 def groups() -> dict[str, Callable[[float], list[Figure]]]:
     """Name -> measurement, which takes the seconds to spend on its long parts."""
+    from brs_cli.bench_anomaly import measure_anomaly
     from brs_cli.bench_cloud import measure_cloud
     from brs_cli.bench_data import measure_data
     from brs_cli.bench_executor import measure_executors
     from brs_cli.bench_fusion import measure_fusion
     from brs_cli.bench_memory import measure_memory
     from brs_cli.bench_policy import measure_policy
+    from brs_cli.bench_policy_node import measure_policy_node
     from brs_cli.bench_record import measure_record
     from brs_cli.bench_safety import measure_safety
     from brs_cli.bench_sim import measure_sim
@@ -76,7 +78,7 @@ def groups() -> dict[str, Callable[[float], list[Figure]]]:
         "executor": measure_executors,
         "perception": one_after_another(measure_fusion, measure_cloud),
         "data": one_after_another(measure_data, measure_memory, measure_record),
-        "policy": measure_policy,
+        "policy": one_after_another(measure_policy, measure_policy_node),
         "sim": measure_sim,
     }
 

@@ -1,0 +1,52 @@
+"""Checkpoints of networks that have learnt nothing: to measure and to test with, not to drive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from brs_ml.dataset.layout import RobotLayout
+from brs_ml.policy.checkpoint import DataCard, PolicyCard, save_policy
+from brs_ml.policy.config import PolicyConfig
+from brs_ml.policy.model import build_model
+from brs_ml.policy.normalisation import GRIPPERS, Normalisation
+
+RATE_HZ = 10.0  # BRS's
+
+
+def write_untrained(
+    path: Path,
+    config: PolicyConfig,
+    layout: RobotLayout,
+    box: tuple[Sequence[float], Sequence[float]],
+    *,
+    cameras: Sequence[str] = (),
+    seed: int = 0,
+) -> Path:
+    """A checkpoint with random weights, for a robot.
+
+    Args:
+        path: the file.
+        config: its network.
+        layout: the robot; its limits are the normalisation's.
+        box: lower and upper corner of clouds [m].
+        cameras: of a network that sees pictures.
+        seed: of the weights.
+    """
+    owner = [part.name for part in layout.parts for _ in part.names]
+    normalisation = Normalisation(
+        layout.lower,
+        layout.upper,
+        clipped=tuple(name == "base" for name in owner),
+        binary=tuple(name in GRIPPERS for name in owner),
+        cloud_lower=tuple(float(value) for value in box[0]),
+        cloud_upper=tuple(float(value) for value in box[1]),
+    )
+    data = DataCard("none, untrained", 1, "0" * 64, RATE_HZ, ())
+    torch.manual_seed(seed)
+    model = build_model(config, layout, cameras)
+    card = PolicyCard(config, layout, tuple(cameras), normalisation, data, steps=0, seed=seed)
+    save_policy(path, model, model.state_dict(), card)
+    return path
