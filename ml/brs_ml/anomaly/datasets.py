@@ -163,8 +163,6 @@ def _shanghaitech(root: Path) -> list[LabelledVideo]:
 
 def _ubnormal(root: Path) -> list[LabelledVideo]:
     """Masks of abnormal videos are pictures, one a frame, zero where all is normal."""
-    import cv2
-
     videos = []
     for path in sorted(root.glob("Scene*/*")):
         if path.suffix not in _VIDEOS:
@@ -173,17 +171,22 @@ def _ubnormal(root: Path) -> list[LabelledVideo]:
         masks = sorted(folder.glob("*_gt.png"))
         truth = np.zeros(0, bool)
         if masks:
-            read = [cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE) for mask in masks]
-            for mask, values in zip(masks, read, strict=True):
-                if values is None:
-                    raise _unreadable(mask, ValueError("no picture"))
-            truth = np.array([bool(values.any()) for values in read])
+            truth = np.array([_any_marked(mask) for mask in masks])
         elif path.stem.startswith("normal"):
             truth = np.zeros(sum(1 for _ in _video(path)), bool)
         else:
             raise _unreadable(folder, FileNotFoundError("no masks"))
         videos.append(LabelledVideo(path.stem, path, truth))
     return videos
+
+
+def _any_marked(mask: Path) -> bool:
+    import cv2
+
+    values = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)
+    if values is None:
+        raise _unreadable(mask, ValueError("no picture"))
+    return bool(values.any())
 
 
 _LOADERS: dict[str, Callable[[Path], list[LabelledVideo]]] = {

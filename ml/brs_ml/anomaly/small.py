@@ -6,13 +6,15 @@ They know the words they were trained with, and say of other texts that they do 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from brs_ml.anomaly.config import CELL_PX, PICTURE_PX
 from brs_ml.anomaly.errors import AnomalyError
@@ -61,7 +63,8 @@ class WordText(nn.Module):
 
     def forward(self, texts: Sequence[str]) -> Tensor:
         """(n, features); texts of unknown words are all alike."""
-        numbers, offsets = [], []
+        numbers: list[int] = []
+        offsets: list[int] = []
         for text in texts:
             offsets.append(len(numbers))
             words = content_words(text)
@@ -79,13 +82,24 @@ def content_words(text: str) -> list[str]:
     return [word for word in _WORD.findall(text.lower()) if word not in _EMPTY]
 
 
-def _convolutions(widths: tuple[int, ...], steps: int) -> nn.Sequential:
+def _convolutions(
+    widths: tuple[int, ...], steps: int, norm: Callable[[int], nn.Module]
+) -> nn.Sequential:
     """Convolutions over (n, 3, h, w), the first `steps` of which halve width and height."""
     layers: list[nn.Module] = []
     for i, (before, after) in enumerate(zip((3, *widths), widths, strict=False)):
         layers.append(nn.Conv2d(before, after, 3, 2 if i < steps else 1, 1))
-        layers += [nn.GroupNorm(4, after), nn.ReLU(inplace=True)]
+        layers += [norm(after), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
+
+
+def _without_norms(layers: nn.Sequential) -> nn.Sequential:
+    """The same in evaluation, with batch normalisation within the convolutions."""
+    merged: list[nn.Module] = []
+    for convolution, norm, activation in zip(*[iter(layers)] * 3, strict=True):
+        assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
+        merged += [fuse_conv_bn_eval(convolution, norm), activation]
+    return nn.Sequential(*merged).eval()
 
 
 class EncoderNetwork(nn.Module):
@@ -94,7 +108,7 @@ class EncoderNetwork(nn.Module):
     def __init__(self, config: SmallConfig) -> None:
         super().__init__()
         halvings = len(config.encoder_widths)
-        self.see = _convolutions(config.encoder_widths, halvings)
+        self.see = _convolutions(config.encoder_widths, halvings, nn.BatchNorm2d)
         side = config.side_px >> halvings
         self.project = nn.Linear(config.encoder_widths[-1] * side * side, config.features)
         self.text = WordText(config)
@@ -122,7 +136,8 @@ class JudgeNetwork(nn.Module):
     def __init__(self, config: SmallConfig) -> None:
         super().__init__()
         last = config.judge_widths[-1]
-        self.see = _convolutions(config.judge_widths, 4)
+        # Single pictures and grids take turns in training and have other statistics.
+        self.see = _convolutions(config.judge_widths, 4, lambda width: nn.GroupNorm(4, width))
         self.text = WordText(config)
         self.meet = nn.Linear(config.features, 2 * last)
         self.join = nn.Conv2d(2 * last, last, 1)
@@ -180,7 +195,7 @@ class SmallModels:
             models = cls.fresh(from_plain(SmallConfig, header.get("config")))
             for name, network in (("encoder", models.encoder), ("judge", models.judge)):
                 own = {k.split(".", 1)[1]: v for k, v in weights.items() if k.startswith(name)}
-                network.load_state_dict({key: value.float() for key, value in own.items()})
+                network.load_state_dict({key: _single(value) for key, value in own.items()})
         except EpisodeError as error:
             raise AnomalyError(error.what, where=error.where, remedy=error.remedy) from None
         except (ValueError, RuntimeError, TypeError) as error:
@@ -193,12 +208,16 @@ class SmallModels:
     def save(self, path: Path) -> None:
         """Write both, in half precision."""
         weights = {
-            f"{name}.{key}": value.half()
+            f"{name}.{key}": value.half() if value.is_floating_point() else value
             for name, network in (("encoder", self.encoder), ("judge", self.judge))
             for key, value in network.state_dict().items()
         }
         header = {"format": FORMAT, "version": VERSION, "config": asdict(self.config)}
         write_tensors(path, weights, header)
+
+
+def _single(value: Tensor) -> Tensor:
+    return value.float() if value.is_floating_point() else value
 
 
 class SmallEncoder:
@@ -211,7 +230,8 @@ class SmallEncoder:
     name = "the small encoder"
 
     def __init__(self, models: SmallModels) -> None:
-        self._network = models.encoder.eval()
+        self._network = deepcopy(models.encoder).eval()
+        self._network.see = _without_norms(self._network.see)
         self.side_px = models.config.side_px
 
     @torch.inference_mode()

@@ -66,7 +66,7 @@ def train_small(
 
     def loss() -> Tensor:
         chosen = random.integers(len(encoder_data.pictures), size=config.encoder_batch)
-        texts = [several[random.integers(len(several))] for several in ways]
+        texts = [several[int(random.integers(len(several)))] for several in ways]
         pictures = disturbed(encoder_data.pictures[chosen], random)
         odds = network.match(torch.from_numpy(pictures), texts)
         shows = torch.from_numpy(encoder_data.shows[chosen])
@@ -100,7 +100,7 @@ def train_judge(
         nonlocal turn
         kind, turn = data[turn % len(data)], turn + 1
         chosen = _balanced(kind.present, config.judge_batch, random)
-        texts = [ways[c][random.integers(len(ways[c]))] for c in kind.concept[chosen]]
+        texts = [ways[c][int(random.integers(len(ways[c])))] for c in kind.concept[chosen]]
         moments = disturbed(kind.moments[chosen], random)
         odds = network(torch.from_numpy(moments), texts)
         present = torch.from_numpy(kind.present[chosen])

@@ -1,0 +1,136 @@
+"""The monitor: segments of one camera, beside judging every frame and beside the paper's recipe.
+
+All on one thread with the small models, in turns: what disturbs one disturbs the others. Judging
+every frame asks the judge about each frame and each text. The recipe of AnyAnomaly encodes 24
+frames, then for each text 25 + 9 + 4 windows and as many grids, one after another, makes the
+text's embeddings anew, and asks the judge three times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from brs_cli.anomaly_train import TEST_SEEDS, Phrases, weights_file
+from brs_cli.bench import Figure, figure
+from brs_cli.bench_policy import _times
+from brs_hardware.config import load_named
+from brs_hardware.embodiment import load_embodiment
+
+_PER_FRAME = "the judge asked about every frame"
+_RECIPE = "the paper's recipe: one by one, texts embedded anew"
+
+
+def measure_anomaly(seconds: float) -> list[Figure]:
+    """Frames per second, and ratios of processor time for one text and for seven."""
+    import torch
+
+    from brs_ml.anomaly import MonitorConfig
+    from brs_ml.anomaly.backends import BackendConfig, Backends
+
+    torch.set_num_threads(1)
+    config = load_named(MonitorConfig, "anomaly", "default", "monitor")
+    encoder, judge = Backends(BackendConfig(), weights_file()).make()
+    phrases = load_named(Phrases, "anomaly", "household", "list of phrases").phrases
+    keywords = [several[0] for several in phrases.values()]
+    # Every text is judged: what a gate would save depends on what is seen.
+    config = replace(config, judged_texts=0)
+    frames = _frames(config.segment.frames)
+    figures = []
+    for count, ending in ((1, ""), (len(keywords), "_all_texts")):
+        ways = _ways(frames, keywords[:count], encoder, judge, config)
+        spent = _times(ways, seconds / 2)
+        figures += [
+            figure(f"anomaly_fps{ending}", len(frames) / spent["ours"], "1/s", ">= 10"),
+            figure(
+                f"anomaly_ratio_per_frame{ending}",
+                spent["per_frame"] / spent["ours"],
+                "x",
+                ">= 6",
+                against=_PER_FRAME,
+            ),
+            figure(
+                f"anomaly_ratio_paper_recipe{ending}",
+                spent["recipe"] / spent["ours"],
+                "x",
+                ">= 3",
+                against=_RECIPE,
+            ),
+        ]
+    return figures
+
+
+def _frames(count: int) -> list[np.ndarray]:
+    """A segment of a generated clip, at a camera's usual size."""
+    import cv2
+
+    from brs_sim.anomalies import Clip
+    from brs_sim.cameras import CameraRenderer
+
+    clip = Clip(load_embodiment("r1"), "spill", TEST_SEEDS)
+    with CameraRenderer(clip) as renderer:
+        drawn = [clip.draw(renderer, clip.begin + i) for i in range(count)]
+    return [cv2.resize(frame, (640, 480), interpolation=cv2.INTER_LINEAR) for frame in drawn]
+
+
+def _ways(
+    frames: Sequence[np.ndarray], keywords: Sequence[str], encoder: Any, judge: Any, config: Any
+) -> dict[str, Callable[[], object]]:
+    from brs_ml.anomaly import Segment, SegmentScorer, watch_texts
+    from brs_ml.anomaly.judge import Question
+
+    scorer = SegmentScorer(encoder, judge, watch_texts(keywords, encoder, config), config)
+    segment = Segment(0, tuple(frames), 0.0, 2.3)
+
+    def per_frame() -> None:
+        for keyword in keywords:
+            for frame in frames:
+                judge.rate([Question(frame, keyword, "key_frame")])
+
+    def recipe() -> None:
+        for keyword in keywords:
+            _recipe(frames, keyword, keywords, encoder, judge, config)
+
+    return {"ours": lambda: scorer.score(segment), "per_frame": per_frame, "recipe": recipe}
+
+
+def _recipe(
+    frames: Sequence[np.ndarray],
+    keyword: str,
+    keywords: Sequence[str],
+    encoder: Any,
+    judge: Any,
+    config: Any,
+) -> None:
+    """A segment and a text the way of the paper's program: the same pictures, one by one."""
+    from brs_ml.anomaly import watch_texts
+    from brs_ml.anomaly.context import Contexts
+    from brs_ml.anomaly.judge import Question
+    from brs_ml.anomaly.key_frames import select_key_frames
+    from brs_ml.anomaly.windows import scaled
+
+    class OneByOne:
+        """The encoder, one picture at a time."""
+
+        name, side_px = encoder.name, encoder.side_px
+
+        def encode_images(self, pictures: np.ndarray) -> np.ndarray:
+            return np.concatenate([encoder.encode_images(one[None]) for one in pictures])
+
+    slow: Any = OneByOne()
+    texts = watch_texts(keywords, encoder, config)
+    which = texts.keywords.index(keyword)
+    fits = slow.encode_images(np.stack([scaled(f, encoder.side_px) for f in frames]))
+    chosen, best = select_key_frames(fits @ texts.plain[which])
+    contexts = Contexts(slow, config.segment, frames)
+    position = contexts.position(best, texts.templated, which)
+    temporal = contexts.temporal(chosen.tolist(), texts.templated[which])
+    for part, picture in (
+        ("key_frame", frames[best]),
+        ("position", position.picture),
+        ("temporal", temporal.picture),
+    ):
+        judge.rate([Question(picture, keyword, part)])
