@@ -79,6 +79,7 @@ def groups() -> dict[str, Callable[[float], list[Figure]]]:
         "perception": one_after_another(measure_fusion, measure_cloud),
         "data": one_after_another(measure_data, measure_memory, measure_record),
         "policy": one_after_another(measure_policy, measure_policy_node),
+        "anomaly": measure_anomaly,
         "sim": measure_sim,
     }
 
