@@ -31,7 +31,7 @@ STATES = QoSProfile(
 _CLOUD_STATES = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=10, reliability=ReliabilityPolicy.RELIABLE
 )
-_PENDING = 4  # clouds whose state has not come yet
+_PENDING = 4  # clouds and states whose other half has not come yet
 _CLOUD, _CLOUD_STATE = "perception/cloud", "perception/state"
 
 
@@ -64,13 +64,14 @@ class PolicyFeed:
         self._layout, self._sync, self._part_clouds = layout, sync, part_clouds
         self._codec = CloudCodec(clouds.crop.lower.tolist(), clouds.crop.upper.tolist())
         self._points = points or clouds.points
-        self._waiting: deque[PointCloud2] = deque(maxlen=_PENDING)
+        self._clouds: dict[int, PointCloud2] = {}  # by stamp [ns]
+        self._whole: deque[int] = deque(maxlen=_PENDING)  # stamps of clouds that may be seen
         self.problems: dict[str, str] = {}
         self.topics: dict[str, tuple[type[Any], QoSProfile]] = {}
         self._takes: dict[str, tuple[str, Callable[[Any], None]]] = {}
         for source in sync.config.sources:
             if source == "cloud":
-                self._open(_CLOUD, source, PointCloud2, SENSOR, self._waiting.append)
+                self._open(_CLOUD, source, PointCloud2, SENSOR, self._take_cloud)
                 self._open(_CLOUD_STATE, source, CloudState, _CLOUD_STATES, self._take_cloud_state)
             else:
                 _, topic = camera_topics(source.removeprefix("image."), "raw")["color"]
@@ -107,29 +108,33 @@ class PolicyFeed:
         except (BrsError, DatasetError, ValueError) as error:
             self.problems[source] = f"{source}: {error}"
 
+    def _take_cloud(self, message: PointCloud2) -> None:
+        self._clouds[nanoseconds(message.header.stamp)] = message
+        while len(self._clouds) > _PENDING:
+            self._clouds.pop(next(iter(self._clouds)))
+        self._take_whole()
+
     def _take_cloud_state(self, state: CloudState) -> None:
-        if not state.cameras:
+        if state.left_out and not (state.cameras and self._part_clouds):
             reasons = zip(state.left_out, state.reasons, strict=False)
-            self.problems["cloud"] = "no cloud: " + "; ".join(": ".join(pair) for pair in reasons)
+            lacks = "; ".join(": ".join(pair) for pair in reasons)
+            self.problems["cloud"] = f"{'clouds lack' if state.cameras else 'no cloud of'} {lacks}"
             return
-        clouds = [cloud for cloud in self._waiting if cloud.header.stamp == state.header.stamp]
-        if state.left_out and not self._part_clouds:
-            self.problems["cloud"] = "clouds lack " + "; ".join(
-                f"{camera}: {reason}"
-                for camera, reason in zip(state.left_out, state.reasons, strict=False)
-            )
-            return
-        for message in clouds:
-            cloud = cloud_from_message(message)
+        self._whole.append(nanoseconds(state.header.stamp))
+        self._take_whole()
+
+    def _take_whole(self) -> None:
+        """Clouds whose state has come; either may come first."""
+        for stamp_ns in sorted(self._clouds.keys() & set(self._whole)):
+            cloud = cloud_from_message(self._clouds.pop(stamp_ns))
             # As it comes out of a data set: in the same order, as many points.
             packed = self._codec.pack(cloud.points, cloud.colors)
             seen = self._codec.points(packed, self._points)
-            self._sync.add("cloud", nanoseconds(message.header.stamp), seen)
+            self._sync.add("cloud", stamp_ns, seen)
             self.problems.pop("cloud", None)
 
     def _take_image(self, source: str, message: Image) -> None:
-        message_data = np.frombuffer(message.data, np.uint8)
-        image = color_of(_Picture(message, message_data), source)
+        image = color_of(_Picture(message), source)
         self._sync.add(source, nanoseconds(message.header.stamp), image)
         self.problems.pop(source, None)
 
@@ -137,7 +142,8 @@ class PolicyFeed:
 class _Picture:
     """A picture's fields with its pixels as an array, as the data set's reader has them."""
 
-    def __init__(self, message: Image, data: np.ndarray) -> None:
+    def __init__(self, message: Image) -> None:
+        data = np.frombuffer(message.data, np.uint8)
         self.encoding, self.width, self.height = message.encoding, message.width, message.height
         self.step, self.data, self.is_bigendian = message.step, data, message.is_bigendian
 
