@@ -1,7 +1,8 @@
 """The simulator on one core: physics alone, and with three RGB-D cameras, in every task's scene.
 
-Both count the computing time of this process in all its threads, so that a busy machine and a
-renderer with several threads change nothing.
+And an evaluation: what two workers need for a hundred trials of a driver that stays still. All
+count the computing time of this process in all its threads, so that a busy machine and a renderer
+with several threads change nothing.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from dataclasses import replace
 import numpy as np
 
 from brs_cli.bench import Figure, figure
+from brs_cli.eval_config import parse
 from brs_hardware.embodiment import Embodiment, load_embodiment
 from brs_sim.cameras import CameraRenderer
+from brs_sim.evaluation import Idle, run_trial
 from brs_sim.tasks import task_names
 from brs_sim.world import World
 
@@ -35,7 +38,24 @@ def measure_sim(seconds: float) -> list[Figure]:
         factors = {name: measure(World(robot, name, 0), simulated_s) for name in task_names()}
         rows.append(figure(f"{kind}_realtime_factor", min(factors.values()), "x", target))
         rows += [figure(f"{kind}_realtime_{n}", value, "x") for n, value in factors.items()]
+    rows.append(figure("eval_100_s", judging(simulated_s), "s", "<= 360"))
     return rows
+
+
+def judging(simulated_s: float) -> float:
+    """Seconds that two workers compute for a hundred trials of `brs eval policy=idle`.
+
+    Args:
+        simulated_s: that are measured, of a trial that takes longer.
+    """
+    _, config = parse(["policy=idle"])
+    whole = config.trial("shelves")
+    trial = replace(whole, limit_s=min(simulated_s, whole.limit_s))
+    driver = Idle(load_embodiment(config.robot))
+    begun_s = time.process_time()
+    run_trial(driver.robot, "shelves", config.held_out_from, driver, trial)
+    factor = trial.limit_s / (time.process_time() - begun_s)
+    return 100 / 2 * whole.limit_s / factor
 
 
 def small_pictures(robot: Embodiment) -> Embodiment:
