@@ -1,0 +1,1 @@
+"""Gazebo Sim: worlds in SDF and the bridge to ROS, from the robot and scenes of this package."""
