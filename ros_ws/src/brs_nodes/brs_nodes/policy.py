@@ -159,13 +159,11 @@ class PolicyNode(LifecycleNode):
                 remedy="handover:=blend",
             )
         self._described = described(self.predictor.card)
-        # Answers are acted on at once, not at the next tick.
-        self._answered = self.create_guard_condition(self._advance)
         self.engine = ChunkEngine(
             self.predictor,
             time.perf_counter,
             on_start=partial(set_priority, Priority.NORMAL),
-            on_answer=self._answered.trigger,
+            on_answer=self._wake,
         )
 
     def _open(self) -> None:
@@ -191,7 +189,6 @@ class PolicyNode(LifecycleNode):
         if hasattr(self.predictor, "close"):
             self.predictor.close()
         self.destroy_timer(self._timer)
-        self.destroy_guard_condition(self._answered)
         for subscription in self._subscriptions_open:
             self.destroy_subscription(subscription)
         self.destroy_publisher(self._command_publisher)
@@ -220,6 +217,11 @@ class PolicyNode(LifecycleNode):
         self._command(self._last_s)
         if self._last_s - self._reported_s > STATE_S:
             self._report()
+
+    def _wake(self) -> None:
+        """From the engine's thread: an answer is acted on at once, not at the next tick."""
+        if self.executor is not None:
+            self.executor.create_task(self._advance)
 
     def _advance(self) -> None:
         """Look at what has come, follow a chunk that is there, ask for one that is due."""
@@ -258,7 +260,7 @@ class PolicyNode(LifecycleNode):
         bridged_rad = self.stream.accept(now, chunk, standing)
         if bridged_rad is None:
             self._message.refused += 1
-            self._failure = f"inference is too slow: a chunk came {latency_s:.2f} s late"
+            self._failure = f"inference is too slow: a chunk was {latency_s:.2f} s old"
             return
         self._latencies_s.append(latency_s)
         self._chunk_times_s.append(now)
