@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import struct
 from bisect import bisect_left
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from mcap.opcode import Opcode
 from mcap.records import ChunkIndex
@@ -18,6 +20,8 @@ from brs_ml.episode.scan import DAMAGE, MESSAGE_HEAD, RECORD_HEAD
 
 # Recorders write nearly in order, so that few messages wait for those of a later chunk.
 _MOST_WAITING = 1 << 30  # [bytes]
+_MESSAGE = struct.Struct(RECORD_HEAD.format + MESSAGE_HEAD.format.removeprefix("<"))
+_IS_MESSAGE = int(Opcode.MESSAGE)
 
 
 class Bag(EpisodeReader):
@@ -29,13 +33,23 @@ class Bag(EpisodeReader):
         bag: an episode's folder, or an .mcap file.
         walk: see EpisodeReader.
         past_damage: go on behind a chunk that is damaged, and count it, in place of an error.
+        views: messages' data are views of their chunks in place of copies: half the time, but each
+            that is kept keeps all of its chunk.
 
     Raises:
         EpisodeError: nothing there, or no MCAP file.
     """
 
-    def __init__(self, bag: str | Path, *, walk: bool = False, past_damage: bool = False) -> None:
+    def __init__(
+        self,
+        bag: str | Path,
+        *,
+        walk: bool = False,
+        past_damage: bool = False,
+        views: bool = False,
+    ) -> None:
         super().__init__(bag, walk=walk)
+        self._part: Callable[[bytes], Any] = memoryview if views else bytes
         self._past_damage = past_damage
         self._passed: set[tuple[Path, int]] = set()  # chunks that were found damaged
         self._counts: dict[Topic, int] = {}
@@ -90,7 +104,8 @@ class Bag(EpisodeReader):
             yield from waiting[:ready]
             waiting = waiting[ready:]
             try:
-                waiting += [m for m in _read(path, chunk, wanted) if first <= m.log_time_ns < last]
+                found = self._read(path, chunk, wanted)
+                waiting += [m for m in found if first <= m.log_time_ns < last]
             except DatasetError:
                 if not self._past_damage:
                     raise
@@ -126,21 +141,23 @@ class Bag(EpisodeReader):
         found.sort(key=lambda entry: (entry[2].message_start_time, entry[2].chunk_start_offset))
         yield from found
 
+    def _read(
+        self, path: Path, chunk: ChunkIndex, wanted: dict[int, tuple[str, str]]
+    ) -> list[BagMessage]:
+        """What is wanted of a chunk.
 
-def _read(path: Path, chunk: ChunkIndex, wanted: dict[int, tuple[str, str]]) -> list[BagMessage]:
-    """What is wanted of a chunk.
-
-    Raises:
-        DatasetError: it is damaged.
-    """
-    if chunk.chunk_length > LARGEST_CHUNK:
-        raise _damaged(path, f"a chunk of {chunk.chunk_length} bytes")
-    try:
-        with path.open("rb") as file:
-            file.seek(chunk.chunk_start_offset)
-            return _unpacked(unpack_record(file.read(chunk.chunk_length)), wanted)
-    except DAMAGE as error:
-        raise _damaged(path, f"{type(error).__name__}: {error}") from None
+        Raises:
+            DatasetError: it is damaged.
+        """
+        if chunk.chunk_length > LARGEST_CHUNK:
+            raise _damaged(path, f"a chunk of {chunk.chunk_length} bytes")
+        try:
+            with path.open("rb") as file:
+                file.seek(chunk.chunk_start_offset)
+                data = unpack_record(file.read(chunk.chunk_length))
+            return _unpacked(self._part(data), wanted)
+        except DAMAGE as error:
+            raise _damaged(path, f"{type(error).__name__}: {error}") from None
 
 
 def _damaged(path: Path, why: str) -> DatasetError:
@@ -155,21 +172,22 @@ def _log_time(message: BagMessage) -> int:
     return message.log_time_ns
 
 
-def _unpacked(data: bytes, wanted: dict[int, tuple[str, str]]) -> list[BagMessage]:
-    """Messages of a chunk that are wanted, as they were written."""
+def _unpacked(data: Any, wanted: dict[int, tuple[str, str]]) -> list[BagMessage]:
+    """Messages of a chunk that are wanted, as they were written; their data are slices of it."""
     messages = []
     offset, size = 0, len(data)
-    while offset < size:
-        opcode, length = RECORD_HEAD.unpack_from(data, offset)
-        start = offset + RECORD_HEAD.size
-        offset = start + length
-        if offset > size:
-            raise ValueError("a record runs over the end of its chunk")
-        if opcode != Opcode.MESSAGE:
-            continue
-        channel, sequence, log_time_ns, publish_time_ns = MESSAGE_HEAD.unpack_from(data, start)
-        if channel in wanted:
-            body = data[start + MESSAGE_HEAD.size : offset]
+    while offset + _MESSAGE.size <= size:
+        opcode, length, channel, sequence, log_time_ns, publish_time_ns = _MESSAGE.unpack_from(
+            data, offset
+        )
+        start = offset + _MESSAGE.size
+        offset += RECORD_HEAD.size + length
+        if opcode == _IS_MESSAGE and channel in wanted and start <= offset <= size:
             topic, kind = wanted[channel]
+            body = data[start:offset]
             messages.append(BagMessage(topic, kind, log_time_ns, publish_time_ns, body, sequence))
+    while offset + RECORD_HEAD.size <= size:  # too short for messages
+        offset += RECORD_HEAD.size + RECORD_HEAD.unpack_from(data, offset)[1]
+    if offset != size:
+        raise ValueError("a record runs over the end of its chunk")
     return messages

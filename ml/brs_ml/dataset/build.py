@@ -243,7 +243,7 @@ def build_episode(job: Job) -> Outcome:
     sizes = {key: (int(c["height"]), int(c["width"])) for key, c in job.probe.cameras.items()}
     features = features_of(job.layout, config, sizes)
     try:
-        reader = Bag(job.probe.path, past_damage=True)
+        reader = Bag(job.probe.path, past_damage=True, views=True)
         make_cloud = job.clouds() if config.clouds and job.clouds is not None else None
         with PartWriter(job.parts, name, features) as writer:
             steps = EpisodeSteps(reader, job.layout, config, make_cloud, writer)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from rosbags.interfaces import Nodetype
 from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.base import TypesysError
+from rosbags.typesys.store import Typestore
 
 from brs_ml.dataset.errors import DatasetError
 from brs_ml.episode.metadata import Topic
@@ -49,14 +52,10 @@ class Decoder:
 
     Args:
         topics: topics of the bag by name.
-
-    Attributes:
-        store: the types of all messages that were decoded.
     """
 
     def __init__(self, topics: Mapping[str, Topic]) -> None:
         self._topics = topics
-        self.store = get_typestore(Stores.EMPTY)
 
     def __call__(self, message: BagMessage) -> Any:
         """The message with its fields as attributes; arrays are numpy's.
@@ -64,22 +63,38 @@ class Decoder:
         Raises:
             DatasetError: the bag has no definition of its type, or it is damaged.
         """
-        try:
-            if message.type not in self.store.types:
-                self._learn(self._topics[message.topic])
-            return self.store.deserialize_cdr(message.data, message.type)
-        except (TypesysError, KeyError) as error:
-            raise _damaged(message, f"its type {message.type} is not defined ({error})") from None
-        except _UNREADABLE as error:
-            raise _damaged(message, f"{type(error).__name__}: {error}") from None
+        with _readable(message):
+            return self._store(message).deserialize_cdr(message.data, message.type)
 
-    def _learn(self, topic: Topic) -> None:
-        types = get_types_from_msg(topic.schema_text, topic.type)
-        for name, (_, fields) in types.items():
-            for field, (kind, details) in fields:
-                if kind == Nodetype.ARRAY and int(details[1]) > _LONGEST_ARRAY:
-                    raise ValueError(f"{name} has {details[1]} of '{field}'")
-        self.store.register({k: v for k, v in types.items() if k not in self.store.types})
+    def store_of(self, message: BagMessage) -> Typestore:
+        """The types of which such a message is made; raises like a call."""
+        with _readable(message):
+            return self._store(message)
+
+    def _store(self, message: BagMessage) -> Typestore:
+        return _store_of(message.type, self._topics[message.topic].schema_text)
+
+
+@contextmanager
+def _readable(message: BagMessage) -> Iterator[None]:
+    try:
+        yield
+    except (TypesysError, KeyError) as error:
+        raise _damaged(message, f"its type {message.type} is not defined ({error})") from None
+    except _UNREADABLE as error:
+        raise _damaged(message, f"{type(error).__name__}: {error}") from None
+
+
+@lru_cache(maxsize=64)  # episodes of one robot have the same few, which take long to read
+def _store_of(kind: str, definition: str) -> Typestore:
+    types = get_types_from_msg(definition, kind)
+    for name, (_, fields) in types.items():
+        for field, (node, details) in fields:
+            if node == Nodetype.ARRAY and int(details[1]) > _LONGEST_ARRAY:
+                raise ValueError(f"{name} has {details[1]} of '{field}'")
+    store = get_typestore(Stores.EMPTY)
+    store.register(types)
+    return store
 
 
 def color_of(image: Any, where: str) -> np.ndarray:

@@ -23,6 +23,7 @@ from brs_ml.episode.reader import BagMessage
 _HEAD = 4  # bytes of a CDR message that tell how it is written; alignment counts from behind them
 _COUNT = np.dtype(np.uint32)
 _NUMBER = np.dtype(np.float64)
+_MOST_SIZES = 64
 _SIZES = {"bool": 1, "byte": 1, "octet": 1, "char": 1, "int8": 1, "uint8": 1, "float32": 4}
 _SIZES |= {"int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "int64": 8, "uint64": 8, "float64": 8}
 
@@ -60,7 +61,7 @@ class SampleReader:
         self, decode: Decoder, fields: Sequence[str], values: Callable[[Any], np.ndarray]
     ) -> None:
         self._decode, self._fields, self._values = decode, tuple(fields), values
-        self._places: Places | None = None
+        self._places: dict[int, Places] = {}  # by size; names of drivers differ in length
 
     def __call__(self, messages: Sequence[BagMessage]) -> list[np.ndarray]:
         """(n,) float64 of each message.
@@ -69,18 +70,24 @@ class SampleReader:
             DatasetError: a message is damaged, has no definition, or other numbers.
         """
         found: dict[int, np.ndarray] = {}
-        if self._places is not None:
-            size = self._places.size
-            alike = [i for i, message in enumerate(messages) if len(message.data) == size]
-            joined = b"".join(messages[i].data for i in alike)
-            raw = np.frombuffer(joined, np.uint8).reshape(len(alike), size)
-            fits = np.flatnonzero(self._places.fit(raw))
-            rows = self._places.read(raw[fits])
-            found = {alike[place]: row for place, row in zip(fits, rows, strict=True)}
+        by_size: dict[int, list[int]] = {}
+        for i, message in enumerate(messages):
+            by_size.setdefault(len(message.data), []).append(i)
+        for size, alike in by_size.items():
+            if size not in self._places:
+                # The first of a size tells where the numbers of the others are.
+                found[alike[0]] = self._one(messages[alike[0]])
+                del alike[0]
+            if places := self._places.get(size):
+                joined = b"".join(messages[i].data for i in alike)
+                raw = np.frombuffer(joined, np.uint8).reshape(len(alike), size)
+                fits = np.flatnonzero(places.fit(raw))
+                rows = places.read(raw[fits])
+                found |= {alike[at]: row for at, row in zip(fits, rows, strict=True)}
         return [found[i] if i in found else self._one(m) for i, m in enumerate(messages)]
 
     def _one(self, message: BagMessage) -> np.ndarray:
-        """Decodes a message in full; its shape is the one expected from now on."""
+        """Decodes a message in full; its shape is the one expected of its size from now on."""
         decoded = self._decode(message)
         try:
             values = self._values(decoded)
@@ -88,7 +95,11 @@ class SampleReader:
             raise DatasetError(
                 str(error), where=message.topic, remedy="name the robot that was recorded"
             ) from None
-        self._places = places_of(self._decode.store, message, self._fields, values)
+        places = places_of(self._decode.store_of(message), message, self._fields, values)
+        if places is not None:
+            if len(self._places) >= _MOST_SIZES:
+                self._places.clear()
+            self._places[places.size] = places
         return values
 
 

@@ -218,9 +218,11 @@ def _files(bag: Path) -> list[Path]:
         return [bag]
     if not bag.is_dir():
         raise EpisodeError("no such bag", where=str(bag), remedy=f"look in {bag.parent}")
-    listed = read_metadata(bag).get("relative_file_paths")
-    names = [Path(str(name)).name for name in listed] if isinstance(listed, list) else []
-    paths = [bag / name for name in names if (bag / name).is_file()] or sorted(bag.glob("*.mcap"))
+    paths = sorted(bag.glob("*.mcap"))
+    if len(paths) > 1:  # in what order, and whether all of them, the metadata tells
+        listed = read_metadata(bag).get("relative_file_paths")
+        names = [Path(str(name)).name for name in listed] if isinstance(listed, list) else []
+        paths = [bag / name for name in names if (bag / name).is_file()] or paths
     if not paths:
         raise EpisodeError(
             "holds no .mcap file", where=str(bag), remedy="give the folder of a recorded episode"

@@ -81,10 +81,12 @@ def test_messages_alike_are_decoded_once() -> None:
     read = SampleReader(decode, FIELDS, values)
     for first in range(0, 60, 20):
         read([serialized(STATE, "base", 6, seed, True) for seed in range(first, first + 20)])
-    # All of the first batch; places are known then.
-    assert len(decoded) == 20
-    read([serialized(STATE, "basis", 6, 0, True)])
-    assert len(decoded) == 21
+    assert len(decoded) == 1
+    read([serialized(STATE, "basis", 6, 0, True)])  # as large, and of another shape
+    assert len(decoded) == 2
+    for seed in range(10):  # two sizes in turn
+        read([serialized(STATE, "basis", 6 + seed % 2, seed, True)])
+    assert len(decoded) == 3
 
 
 def test_places_that_give_other_numbers_are_not_used() -> None:
