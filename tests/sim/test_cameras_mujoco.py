@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import mujoco
 import numpy as np
 import pytest
 
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import BrsError
 from brs_hardware.kinematics import Kinematics, joints_of
+from brs_sim import cameras
 from brs_sim.cameras import CameraFrame, CameraRenderer
 from brs_sim.model import floor_to_base
 from brs_sim.operator.motions import planar_pose
 from brs_sim.tasks.shelves import TABLE_SIZE, Shelves
-from brs_sim.world import World
+from brs_sim.world import Snapshot, World
 
 R1 = load_embodiment("r1")
 
@@ -90,6 +92,30 @@ def test_picture_shows_the_snapshot_and_survives_a_reset(renderer: CameraRendere
     world.reset(2)
     assert not np.array_equal(renderer.render(world.snapshot(), "head").color, first.color)
     assert np.array_equal(renderer.render(before, "head").color, first.color)
+
+
+def test_what_is_left_out_would_not_have_been_seen(
+    renderer: CameraRenderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The picture with geoms out of view left out is the picture with all of them."""
+    dice, world = np.random.default_rng(0), World(R1, "party", seed=3)
+    home = world.snapshot()
+    joints = np.flatnonzero(home.model.jnt_type == mujoco.mjtJoint.mjJNT_HINGE)
+    places = home.model.jnt_qposadr[joints]
+    fewest = home.model.ngeom
+    for _ in range(12):
+        qpos = home.qpos.copy()
+        qpos[places] += dice.uniform(-1.0, 1.0, len(places))
+        snapshot = Snapshot(0.0, home.model, qpos)
+        for camera in R1.cameras:
+            with monkeypatch.context() as patch:
+                patch.setattr(cameras, "_in_view", lambda model, *_: np.ones(model.ngeom, bool))
+                whole = renderer.render(snapshot, camera)
+            culled = renderer.render(snapshot, camera)
+            fewest = min(fewest, renderer._scene.ngeom)
+            assert np.array_equal(culled.color, whole.color)
+            assert np.array_equal(culled.depth, whole.depth)
+    assert fewest < home.model.ngeom / 2
 
 
 def test_third_person_sees_robot_and_scene(world: World, renderer: CameraRenderer) -> None:
