@@ -27,10 +27,12 @@ from brs_sim.tasks.rules import Aloft, Closed, Near, Opened, StagedTask, both, i
 
 _LOW, _HIGH = np.array([-1.8, -3.6]), np.array([3.6, 1.9])
 _FRONT_X = 3.0  # of the kitchen [m]
-_DEPTH, _WIDTH, _FLOOR, _CEILING, _WALL = 0.52, 0.60, 0.74, 1.18, 0.02
-_HINGE_HEIGHT, _DOOR_THICK = 0.70, 0.035
-_HANDLE_OUT = 0.055
-_RACK = 0.02  # height of the rack's floor above that of the machine
+_DEPTH, WIDTH, FLOOR, _CEILING, _WALL = 0.52, 0.60, 0.74, 1.18, 0.02
+FRONT_FROM_HINGE = 0.005  # of the door [m]
+HINGE_HEIGHT, DOOR_THICK = 0.70, 0.035
+HANDLE_OUT = 0.055
+RACK = 0.02  # height of the rack's floor above that of the machine
+HANDLE_HEIGHT = _CEILING - 0.03
 _DOOR_TRAVEL = 1.57
 _TABLE = np.array([0.75, 1.2, 0.74])
 _BOWL_SIDES, _BOWL_WALL = 10, 0.004
@@ -135,7 +137,7 @@ class Party(StagedTask):
             Deed(base_pose=at_table),
             Deed(lifted, hold_s=0.6),
             Deed(bowls(-0.3, 1.0), base_pose=at_machine, hold_s=0.6),
-            Deed(bowls(0.22, _FLOOR + _RACK + 0.002), hold_s=0.02),
+            Deed(bowls(0.22, FLOOR + RACK + 0.002), hold_s=0.02),
             Deed(hold_s=0.8),
             Deed(fixtures={"door": 0.0}),
             Deed(hold_s=0.1),
@@ -143,11 +145,9 @@ class Party(StagedTask):
 
     def grasps(self) -> tuple[Grasp, ...]:
         """See Task."""
-        handle = np.array(
-            [self.front[0] - _DOOR_THICK - _HANDLE_OUT, self.front[1], _CEILING - 0.03]
-        )
+        handle = np.array([self.front[0] - DOOR_THICK - HANDLE_OUT, self.front[1], HANDLE_HEIGHT])
         before = np.array([self.front[0] - 0.78, self.front[1] + 0.2, 0.0])
-        inside = np.array([self.front[0] + 0.15, self.front[1] - 0.1, _FLOOR + _RACK + 0.09])
+        inside = np.array([self.front[0] + 0.15, self.front[1] - 0.1, FLOOR + RACK + 0.09])
         rim = shifted(np.zeros(3), 0.0, self.bowl_radius, _TABLE[2] + self.bowl_height + 0.012)
         at_table = np.array([self.table[0], self.table[1] + _TABLE[1] / 2 + 0.55, -np.pi / 2])
         rims = [
@@ -171,8 +171,8 @@ class Party(StagedTask):
 
     def _are_inside(self, model: mujoco.MjModel, data: mujoco.MjData) -> bool:
         """All bowls within the machine, at rest and let go of."""
-        low = np.array([self.front[0], self.front[1] - _WIDTH / 2, _FLOOR])
-        high = np.array([self.front[0] + _DEPTH, self.front[1] + _WIDTH / 2, _CEILING])
+        low = np.array([self.front[0], self.front[1] - WIDTH / 2, FLOOR])
+        high = np.array([self.front[0] + _DEPTH, self.front[1] + WIDTH / 2, _CEILING])
         places = [data.body(name).xpos for name in self.objects]
         inside = all(np.all((place > low) & (place < high)) for place in places)
         return inside and all(is_let_go(model, data, name) for name in self.objects)
@@ -180,15 +180,15 @@ class Party(StagedTask):
     def _add_kitchen(self, spec: mujoco.MjSpec) -> None:
         """A tall unit with the dishwasher in it, and counters on both sides."""
         body = spec.worldbody.add_body(name="kitchen", pos=[*self.front, 0.0])
-        half, depth = _WIDTH / 2 + _WALL, _DEPTH + _WALL
+        half, depth = WIDTH / 2 + _WALL, _DEPTH + _WALL
         steel, inner = [0.62, 0.64, 0.66, 1], [0.78, 0.80, 0.82, 1]
         for name, low, high, shade in (
-            ("floor", [0, -half, _FLOOR - _WALL], [depth, half, _FLOOR], inner),
+            ("floor", [0, -half, FLOOR - _WALL], [depth, half, FLOOR], inner),
             ("ceiling", [0, -half, _CEILING], [depth, half, _CEILING + _WALL], inner),
-            ("left", [0, half - _WALL, _FLOOR], [depth, half, _CEILING], inner),
-            ("right", [0, -half, _FLOOR], [depth, _WALL - half, _CEILING], inner),
-            ("back", [_DEPTH, -half, _FLOOR], [depth, half, _CEILING], inner),
-            ("under", [0, -half, 0.10], [depth, half, _FLOOR - _WALL], f.PALE),
+            ("left", [0, half - _WALL, FLOOR], [depth, half, _CEILING], inner),
+            ("right", [0, -half, FLOOR], [depth, _WALL - half, _CEILING], inner),
+            ("back", [_DEPTH, -half, FLOOR], [depth, half, _CEILING], inner),
+            ("under", [0, -half, 0.10], [depth, half, FLOOR - _WALL], f.PALE),
             ("plinth", [0.05, -half, 0], [depth, half, 0.10], f.STEEL),
             ("above", [0, -half, _CEILING + _WALL], [depth, half, 2.0], f.PALE),
         ):
@@ -210,31 +210,31 @@ class Party(StagedTask):
         door = f.add_moving_part(
             body,
             "door",
-            [-0.005, 0, _HINGE_HEIGHT],
+            [-FRONT_FROM_HINGE, 0, HINGE_HEIGHT],
             [0, -1, 0],
             (0.0, _DOOR_TRAVEL),
             friction=2.0,
             damping=2.0,
         )
-        top = _CEILING + _WALL - _HINGE_HEIGHT
+        top = _CEILING + _WALL - HINGE_HEIGHT
         f.add_block(
-            door, "door_panel", [-_DOOR_THICK, -half, 0.005], [0.0, half, top], steel, mass=5.0
+            door, "door_panel", [-DOOR_THICK, -half, 0.005], [0.0, half, top], steel, mass=5.0
         )
-        z, x = _CEILING - 0.03 - _HINGE_HEIGHT, -_DOOR_THICK - _HANDLE_OUT
+        z, x = HANDLE_HEIGHT - HINGE_HEIGHT, -DOOR_THICK - HANDLE_OUT
         f.add_rod(door, [[x, -0.2, z], [x, 0.2, z]], 0.010, f.CHROME, 0.3)
         for end in (-0.18, 0.18):
-            f.add_rod(door, [[x, end, z], [-_DOOR_THICK, end, z]], 0.007, f.CHROME, 0.05)
+            f.add_rod(door, [[x, end, z], [-DOOR_THICK, end, z]], 0.007, f.CHROME, 0.05)
 
     def _add_rack(self, body: mujoco.MjsBody) -> None:
-        low, high = _FLOOR, _FLOOR + _RACK
+        low, high = FLOOR, FLOOR + RACK
         f.add_block(
             body,
             "rack",
-            [0.02, -_WIDTH / 2 + 0.03, low],
-            [_DEPTH - 0.02, _WIDTH / 2 - 0.03, high],
+            [0.02, -WIDTH / 2 + 0.03, low],
+            [_DEPTH - 0.02, WIDTH / 2 - 0.03, high],
             [0.55, 0.60, 0.68, 1],
         )
-        for side in (-_WIDTH / 2 + 0.03, _WIDTH / 2 - 0.03):
+        for side in (-WIDTH / 2 + 0.03, WIDTH / 2 - 0.03):
             f.add_rod(
                 body,
                 [[0.03, side, high + 0.05], [_DEPTH - 0.03, side, high + 0.05]],
