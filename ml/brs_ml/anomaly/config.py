@@ -61,7 +61,7 @@ class MonitorConfig:
     # Share of normal segments that calibration keeps from the judge; 0: it sees all.
     gate_quantile: float = 0.5
     largest_px: int = 8192  # width or height of a frame
-    least_spread: float = 2.0  # standard deviation of a frame's values; less shows nothing
+    least_spread: float = 2.0  # standard deviation of a frame's colours; less is nothing
     longest_gap_s: float = 1.0  # between frames of a segment
 
     def __post_init__(self) -> None:

@@ -18,7 +18,8 @@ def problem_of(frame: object, config: MonitorConfig) -> str | None:
     if max(frame.shape[:2]) > config.largest_px:
         return f"{frame.shape[1]}x{frame.shape[0]} is too large"
     # Every eighth pixel tells as well whether there is anything to see.
-    if float(frame[::8, ::8].std()) < config.least_spread:
+    spread = frame[::8, ::8].reshape(-1, 3).std(axis=0).max()
+    if float(spread) < config.least_spread:
         return "black, or of one colour"
     return None
 

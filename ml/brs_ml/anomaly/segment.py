@@ -69,7 +69,7 @@ class SegmentScorer:
     Args:
         encoder: of pictures and texts.
         judge: of pictures.
-        texts: watched for; may be exchanged at any time between segments.
+        texts: watched for; may be exchanged between segments, not while one is scored.
         config: how.
         gates: text -> evidence below which the judge is not asked, from calibration.
     """

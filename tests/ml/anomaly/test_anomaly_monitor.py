@@ -86,6 +86,7 @@ def test_a_videos_scores_do_not_depend_on_others() -> None:
     [
         (None, "no picture"),
         (np.zeros((60, 60, 3), np.uint8), "black"),
+        (np.full((60, 60, 3), (200, 10, 10), np.uint8), "of one colour"),
         (np.zeros((60, 60), np.uint8), "no colour picture"),
         (np.zeros((60, 60, 3), np.float32), "no picture"),
         (np.zeros((0, 60, 3), np.uint8), "no colour picture"),
