@@ -34,7 +34,8 @@ _WARDROBE = np.array([0.64, 1.10, 1.75])  # depth, width, height
 _WALL = 0.02
 _ROD_FROM_FRONT, _ROD_HEIGHT, _ROD_RADIUS = 0.315, 1.45, 0.012
 _HANDLE_HEIGHT = 0.95
-_DOOR_TRAVEL = 1.9  # [rad]
+_HINGE = np.array([-0.01, _WARDROBE[1] / 2, 0.0])  # from the middle of the front, on the floor
+_DOOR_TRAVEL = 2.3  # [rad], so that elbows have room beside the jackets
 # The jacket in its own frame: x across the shoulders, z up, its origin at the hanger's middle.
 _HOOK = np.array(
     [
@@ -52,6 +53,7 @@ _ROD_IN_HOOK = 0.1045 - _HOOK_RADIUS - _ROD_RADIUS  # height of the rod's middle
 _SHOULDER_DROP = 0.05
 _UPPER, _LOWER = 0.30, 0.26  # heights of the panels [m]
 _THICK = 0.018
+_HEM_FRICTION = 0.45
 _SOFA = np.array([1.7, 0.95, 0.45])  # x, y, height of its seat
 _MARGIN = 0.10  # the middle of a laid panel is at least so far within the edges
 _FLAT_RAD = 0.6
@@ -98,6 +100,10 @@ class Clothes(StagedTask):
         along = self.side + _WARDROBE[1] / 4 + random.uniform(*config.jacket_place)
         self.hanging = np.array([_FRONT_X + _ROD_FROM_FRONT, along, _ROD_HEIGHT - _ROD_IN_HOOK])
         self.sofa = random.uniform(*config.sofa_place)
+        self.sofa_size = _SOFA
+        self.handle_height = _HANDLE_HEIGHT
+        self.handle_on_door = self._handle() - _HINGE
+        self.shoulder = np.array([0.04 - self.half_width, 0.0, -_SHOULDER_DROP - 0.01])
         closed = Closed("door", config.closed_rad)
         self.rules = (
             Opened("door", config.open_rad),
@@ -144,7 +150,7 @@ class Clothes(StagedTask):
     def grasps(self) -> tuple[Grasp, ...]:
         """See Task."""
         handle = shifted(self._handle(), _FRONT_X, self.side, 0.0)
-        shoulder = shifted(self.hanging, -self.half_width + 0.025, 0.0, -_SHOULDER_DROP - 0.01)
+        shoulder = self.hanging + self.shoulder
         before = np.array([_FRONT_X - 0.72, self.side - 0.2, 0.0])
         middle = np.append(shifted(self.sofa, 0.0, -0.1), _SOFA[2] + 0.06)
         at_sofa = np.array([middle[0] + 0.2, middle[1] - 0.42 - 0.55, np.pi / 2])
@@ -198,7 +204,7 @@ class Clothes(StagedTask):
         door = f.add_moving_part(
             body,
             "door",
-            [-0.01, half, 0.0],
+            _HINGE,
             [0, 0, -1],
             (0.0, _DOOR_TRAVEL),
             friction=0.6,
@@ -206,7 +212,7 @@ class Clothes(StagedTask):
         )
         low, high = [-0.01, -half + 0.003, 0.02], [0.008, 0.0, height]
         f.add_block(door, "door_panel", low, high, f.WOOD, mass=7.0)
-        x, y, z = self._handle() - [-0.01, half, 0.0]
+        x, y, z = self.handle_on_door
         f.add_rod(door, [[x, y, z - 0.11], [x, y, z + 0.11]], 0.009, f.CHROME, 0.1)
         for end in (z - 0.10, z + 0.10):
             f.add_rod(door, [[-0.01, y, end], [x, y, end]], 0.007, f.CHROME, 0.02)
@@ -255,6 +261,7 @@ class Clothes(StagedTask):
             rgba,
             mass=self.mass * 0.26,
         )
+        _make_slide(lower)
         for name, x in (("left_sleeve", half + 0.032), ("right_sleeve", -half - 0.032)):
             sleeve = f.add_moving_part(
                 jacket,
@@ -275,6 +282,7 @@ class Clothes(StagedTask):
                 mass=self.mass * 0.12,
             )
             spec.add_exclude(bodyname1=name, bodyname2="jacket_lower")
+            _make_slide(sleeve)
 
     def _add_others(self, spec: mujoco.MjSpec, random: np.random.Generator) -> None:
         """Other garments, which hang firmly at the far end of the rod."""
@@ -288,3 +296,9 @@ class Clothes(StagedTask):
                 body, f"garment{i}", low, [x + 0.17, y + 0.012, _ROD_HEIGHT - 0.12], colour
             )
             f.add_rod(body, [[x, y, _ROD_HEIGHT - 0.12], [x, y, _ROD_HEIGHT]], 0.004, f.CHROME)
+
+
+def _make_slide(part: mujoco.MjsBody) -> None:
+    """Hem and sleeves slide where they touch down; cloth would fold, and a stiff panel jams."""
+    for geom in part.geoms:
+        geom.friction, geom.priority = [_HEM_FRICTION, 0.005, 0.0001], 1
