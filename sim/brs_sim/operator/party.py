@@ -14,6 +14,7 @@ import numpy as np
 
 from brs_hardware.embodiment import Embodiment
 from brs_sim.geometry import shifted
+from brs_sim.operator.habits import Habits
 from brs_sim.operator.hands import ARMS, GRIPPERS, Hands, Motion, fixed, together
 from brs_sim.operator.motions import tool_pose
 from brs_sim.operator.scripted import Script, plays
@@ -53,6 +54,7 @@ _LIFT_M, _DRAW_BACK_M = 0.14, 0.12
 _PLACE_DEPTH_M, _PLACE_SIDE_M = 0.12, 0.14  # of a bowl behind the front, and from the middle
 _ABOVE_M = 0.06
 _TRIES = 14
+_MISJUDGED_M = 0.012  # at most, from afar; the eye mends it on the way in
 _TAKE_HOLD_S = 1.2  # the robot is led to the leader meanwhile
 
 
@@ -61,8 +63,9 @@ class PartyScript(Script):
     """See the module."""
 
     def __init__(self, embodiment: Embodiment, seed: int) -> None:
-        self._random = np.random.default_rng([seed, 2])
-        super().__init__(Hands(embodiment, pace=float(self._random.uniform(0.95, 1.1))))
+        self._habits = Habits(seed)
+        self._random = np.random.default_rng([seed, 7])  # where to stand, which side first
+        super().__init__(Hands(embodiment, self._habits.pace))
         self._at = ""  # where the robot stands
         self._begun = False
 
@@ -136,10 +139,6 @@ class PartyScript(Script):
         stopped = arm in self.hands.squeezed and closed < 0.985
         return bool(stopped and np.linalg.norm(near) < 0.16)
 
-    def _misjudged(self) -> np.ndarray:
-        """(3,) how far off a first approach is [m]; the eye mends it on the way in."""
-        return self._random.normal(0.0, 0.006, 3)
-
     # -- whole body ------------------------------------------------------------------------
 
     def _carry(self, arm: str, speed: float = 0.9) -> Motion:
@@ -210,7 +209,7 @@ class PartyScript(Script):
             return tool_pose(place, yaw, 0.1 - 0.3 * angle, -np.pi / 2)
 
         yield from hands.release(arm, 0.1)
-        off = self._misjudged()
+        off = self._habits.misjudged(_MISJUDGED_M)
 
         def approach() -> np.ndarray:
             pose = withdrawn(at_handle(begin))
@@ -281,7 +280,7 @@ class PartyScript(Script):
             pose[2, 3] += _RIM[1]
             return pose
 
-        off = self._misjudged()
+        off = self._habits.misjudged(_MISJUDGED_M)
 
         def approach() -> np.ndarray:
             pose = withdrawn(at_rim())

@@ -87,7 +87,7 @@ def roll_out(
     task: str = "shelves",
     seed: int = 0,
     delays: Delays | None = None,
-    limit_s: float = 150.0,
+    limit_s: float = 300.0,
     watch: Callable[[World], None] | None = None,
     guarded: bool = False,
 ) -> Rollout:

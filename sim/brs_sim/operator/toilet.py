@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from brs_hardware.embodiment import Embodiment
+from brs_sim.operator.habits import Habits
 from brs_sim.operator.hands import ARMS, Hands, Motion, fixed, together
 from brs_sim.operator.motions import tilt_of, tool_pose, wrapped, yaw_of
 from brs_sim.operator.scripted import Script, plays
@@ -60,6 +61,7 @@ _COVER_YAW, _COVER_PITCH = 0.4, (0.45, 0.9)  # of the hand at the closed and the
 _PRESS_PITCH = 0.6  # of the fist at the flush
 _OPEN_RAD, _CLOSED_RAD = 1.55, 0.05
 _TRIES = 16
+_MISJUDGED_M = 0.012  # at most, from afar; the eye mends it on the way in
 _TAKE_HOLD_S = 1.2  # the robot is led to the leader meanwhile
 _FORWARD = 0.0  # the way the robot faces at the toilet
 
@@ -69,8 +71,9 @@ class ToiletScript(Script):
     """See the module."""
 
     def __init__(self, embodiment: Embodiment, seed: int) -> None:
-        self._random = np.random.default_rng([seed, 2])
-        super().__init__(Hands(embodiment, pace=float(self._random.uniform(0.95, 1.1))))
+        self._habits = Habits(seed)
+        self._random = np.random.default_rng([seed, 7])  # where to stand, which side first
+        super().__init__(Hands(embodiment, self._habits.pace))
         self._seat: Wiping | None = None
         self._cover: Wiping | None = None
         self._thickness = 0.0  # of the sponge [m]
@@ -133,10 +136,6 @@ class ToiletScript(Script):
         place = self.hands.objects["sponge"][0] - self._hinge().place
         return bool(np.abs(place[1]) < 0.25 and -0.5 < place[0] < 0.0 and abs(place[2]) < 0.1)
 
-    def _misjudged(self) -> np.ndarray:
-        """(3,) how far off a first approach is [m]; the eye mends it on the way in."""
-        return self._random.normal(0.0, 0.006, 3)
-
     # -- whole body ------------------------------------------------------------------------
 
     def _carry(self, arm: str, speed: float = 0.9) -> Motion:
@@ -181,7 +180,7 @@ class ToiletScript(Script):
         place, quaternion = hands.objects["sponge"]
         if tilt_of(quaternion) < 0.2 and self._angle() < _CLOSED_RAD:
             self._thickness = 2.0 * (place[2] - LID_UNDER - LID[2])
-        off = self._misjudged()
+        off = self._habits.misjudged(_MISJUDGED_M)
         yield from hands.reach(arm, lambda: withdrawn(self._at_sponge(off)), 0.22, 0.2)
         yield from hands.reach(arm, lambda: self._at_sponge(np.zeros(3)), 0.12)
         yield from hands.squeeze(arm)
@@ -260,7 +259,7 @@ class ToiletScript(Script):
         self.phase = "lift the cover" if goal > begin else "lower the cover"
         yield from hands.release(arm, 0.1)
         yield from self._before(arm)
-        off = self._misjudged()
+        off = self._habits.misjudged(_MISJUDGED_M)
 
         def approach() -> np.ndarray:
             pose = withdrawn(self._at_tab(begin))
