@@ -13,7 +13,7 @@ from brs_sim.model import BASE_JOINTS
 
 COMMAND_TIMEOUT_S = 0.5  # as the vendor's chassis node
 # What the vendor's drive can do [m/s^2, m/s^2, rad/s^2].
-_MAX_ACCELERATION = np.array([2.5, 2.5, 4.0])
+MAX_ACCELERATION = np.array([2.5, 2.5, 4.0])
 # The wanted pose runs ahead of a blocked base by no more than this [m, m, rad].
 _MAX_LEAD = np.array([0.03, 0.03, 0.05])
 
@@ -61,10 +61,10 @@ class Chassis:
         """Sets the servos for the next step of `duration_s`."""
         stale = self._data.time - self._command_time_s > COMMAND_TIMEOUT_S
         wanted = np.zeros(3) if stale or self.brake_on else self._command
-        change = _MAX_ACCELERATION * duration_s
+        change = MAX_ACCELERATION * duration_s
         self._velocity = self._velocity + _within(wanted - self._velocity, change)
         actual = self._data.qpos[self._qpos]
-        velocity = _to_world(self._velocity, actual[2])
+        velocity = to_world(self._velocity, actual[2])
         lead = _within(self._pose + velocity * duration_s - actual, _MAX_LEAD)
         self._pose = actual + lead
         self._data.ctrl[self._ctrl] = self._pose + velocity * self._lead_s
@@ -75,7 +75,7 @@ class Chassis:
 
     def velocity(self) -> np.ndarray:
         """(3,) vx, vy [m/s], wz [rad/s] in base_link."""
-        return _to_world(self._data.qvel[self._qvel], -self._data.qpos[self._qpos][2])
+        return to_world(self._data.qvel[self._qvel], -self._data.qpos[self._qpos][2])
 
     def wheels(self) -> tuple[np.ndarray, np.ndarray]:
         """Steering angles (n,) [rad] within +-90 degrees and rolling speeds (n,) [rad/s]."""
@@ -106,7 +106,8 @@ def wheel_motion(
     return angle, np.where(backward, -speed, speed)
 
 
-def _to_world(velocity: np.ndarray, yaw: float) -> np.ndarray:
+def to_world(velocity: np.ndarray, yaw: float) -> np.ndarray:
+    """A velocity (3,) of a base that heads `yaw` [rad], in the frame of that heading's zero."""
     cosine, sine = math.cos(yaw), math.sin(yaw)
     vx, vy, wz = velocity
     return np.array([cosine * vx - sine * vy, sine * vx + cosine * vy, wz])

@@ -52,8 +52,9 @@ def driver_topics(embodiment: Embodiment) -> tuple[Topic, ...]:
     gripper, base = _GRIPPER[vendor.gripper_command], _BASE[vendor.base_command]
     groups = [robot.group(name) for name in robot.GROUPS]
     grippers = [robot.gripper(name) for name in robot.GRIPPERS]
-    told = [*groups, *grippers, robot.base]
-    topics = [Topic(part.feedback_topic, JOINT_STATE, told=True) for part in told]
+    told = [group.feedback_topic for group in groups]
+    told += [part.feedback_topic for part in grippers] + [robot.base.feedback_topic]
+    topics = [Topic(name, JOINT_STATE, told=True) for name in told]
     topics.append(Topic(robot.base.odometry_topic, "nav_msgs/msg/Odometry", told=True))
     topics += [Topic(group.command_topic, JOINT_STATE, told=False) for group in groups]
     topics += [Topic(part.command_topic, gripper, told=False) for part in grippers]

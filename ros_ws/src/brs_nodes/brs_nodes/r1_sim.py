@@ -10,21 +10,15 @@ the wall clock's, as on the robot.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from brs_interfaces.msg import TaskState
 from brs_interfaces.srv import ResetTask
-from geometry_msgs.msg import Twist, TwistStamped
-from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool, Float32
 from visualization_msgs.msg import Marker, MarkerArray
 
 from brs_hardware.embodiment import load_embodiment
@@ -33,20 +27,17 @@ from brs_nodes import conversions
 from brs_nodes.camera_topics import CameraPublisher, Rates
 from brs_nodes.common import (
     LATCHED,
-    NEWEST,
-    SENSOR,
     Diagnostics,
-    Inbox,
     declare,
     parameter,
     run,
 )
+from brs_nodes.driver_topics import DriverTopics
 from brs_nodes.sim_status import SimulatedStatus
-from brs_nodes.vendor import BASE_COMMAND_TYPES, GRIPPER_COMMAND_TYPES
 from brs_sim.cameras import CameraRenderer
 from brs_sim.emulators.cameras import as_camera_frame
 from brs_sim.tasks import TaskStatus
-from brs_sim.world import VendorFeedback, World
+from brs_sim.world import World
 
 FEEDBACK_HZ = 200.0
 ODOMETRY_HZ = 50.0
@@ -79,8 +70,8 @@ class R1SimNode(Node):
         self.robot = load_embodiment(self.parameters.robot)
         self.world = World(self.robot, self.parameters.task, self.parameters.seed)
         self.publish_clock = bool(self.get_parameter("use_sim_time").value)
-        self._open_feedback()
-        self._open_commands()
+        self._driver = DriverTopics(self, self.robot)
+        self._open_publishers()
         self._status = SimulatedStatus(
             self, self.robot.vendor, lambda: self._stamp_s(self.world.time_s)
         )
@@ -107,65 +98,13 @@ class R1SimNode(Node):
 
     # -- topics ----------------------------------------------------------------------------
 
-    def _open_feedback(self) -> None:
-        robot = self.robot
-        self._joints = {
-            name: self.create_publisher(JointState, robot.group(name).feedback_topic, SENSOR)
-            for name in robot.GROUPS
-        }
-        self._grippers = {
-            name: self.create_publisher(JointState, robot.gripper(name).feedback_topic, SENSOR)
-            for name in robot.GRIPPERS
-        }
-        self._chassis = self.create_publisher(JointState, robot.base.feedback_topic, SENSOR)
-        self._odometry = self.create_publisher(Odometry, robot.base.odometry_topic, SENSOR)
+    def _open_publishers(self) -> None:
         self._clock_publisher = (
             self.create_publisher(Clock, "/clock", 10) if self.publish_clock else None
         )
         self._task = self.create_publisher(TaskState, "sim/task", LATCHED)
         self._objects = self.create_publisher(MarkerArray, "sim/objects", 10)
-        self._cameras = {name: CameraPublisher(self, name, Rates()) for name in robot.cameras}
-
-    def _open_commands(self) -> None:
-        robot = self.robot
-        gripper_type = GRIPPER_COMMAND_TYPES[robot.vendor.gripper_command]
-        base_type = BASE_COMMAND_TYPES[robot.vendor.base_command]
-        self._inbox = Inbox(self)
-        self._joints_in = {
-            name: self._inbox.newest(JointState, robot.group(name).command_topic, NEWEST)
-            for name in robot.GROUPS
-        }
-        self._grippers_in = {
-            name: self._inbox.newest(gripper_type, robot.gripper(name).command_topic, NEWEST)
-            for name in robot.GRIPPERS
-        }
-        self._base_in = self._inbox.newest(base_type, robot.base.command_topic, NEWEST)
-        if topic := robot.vendor.acceleration_limit_topic:
-            # Listened to, as the vendor's controller does; the simulated base keeps its own limit.
-            self._inbox.newest(base_type, topic, NEWEST)
-        self._brake_in = self._inbox.newest(Bool, robot.base.brake_topic, LATCHED)
-
-    def _look_at_commands(self) -> None:
-        """Hand the newest command of each topic to the world, as the vendor's trackers do."""
-        for name, newest in self._joints_in.items():
-            if message := newest():
-                self._command(self.world.command_joints, name, np.array(message.position))
-        for name, newest in self._grippers_in.items():
-            if message := newest():
-                stroke = [message.data] if isinstance(message, Float32) else message.position[:1]
-                self._command(self.world.command_gripper, name, *stroke)
-        if message := self._base_in():
-            twist: Twist = message.twist if isinstance(message, TwistStamped) else message
-            self._command(self.world.command_base, twist.linear.x, twist.linear.y, twist.angular.z)
-        if brake := self._brake_in():
-            self.world.brake(brake.data == self.robot.vendor.brake_value)
-
-    def _command(self, apply: Any, *values: Any) -> None:
-        """Like the vendor's driver, a malformed command is dropped with a line in the log."""
-        try:
-            apply(*values)
-        except (BrsError, TypeError) as error:
-            self.get_logger().error(f"command refused: {error}", throttle_duration_sec=1.0)
+        self._cameras = {name: CameraPublisher(self, name, Rates()) for name in self.robot.cameras}
 
     def _on_reset(
         self, request: ResetTask.Request, response: ResetTask.Response
@@ -186,7 +125,7 @@ class R1SimNode(Node):
         count = 0
         try:
             while not self._closing.is_set():
-                self._look_at_commands()
+                self._driver.hand_on(self.world)
                 self.world.step(step_s)
                 count += 1
                 self._publish_feedback(count)
@@ -218,50 +157,14 @@ class R1SimNode(Node):
         stamp_s = self._stamp_s(feedback.stamp_s)
         if self._clock_publisher:
             self._clock_publisher.publish(Clock(clock=conversions.to_time(stamp_s)))
-        for name, publisher in self._joints.items():
-            state, group = feedback.joints[name], self.robot.group(name)
-            names = self.robot.vendor.feedback_names.get(name, group.joints)
-            # Some drivers send more entries than there are joints.
-            spare = self.robot.vendor.feedback_counts.get(name, len(names)) - len(names)
-            values = [
-                np.pad(value, (0, spare)) if spare else value
-                for value in (state.position, state.velocity, state.effort)
-            ]
-            publisher.publish(conversions.joint_state(stamp_s, () if spare else names, *values))
-        for name, publisher in self._grippers.items():
-            gripper = feedback.grippers[name]
-            stroke, speed, effort = (
-                np.array([value])
-                for value in (gripper.stroke_mm, gripper.velocity, gripper.effort)
-            )
-            publisher.publish(conversions.joint_state(stamp_s, (name,), stroke, speed, effort))
-        if self.robot.vendor.base_feedback == "wheels":
-            rim_speed = feedback.wheel_speed * self.robot.base.wheel_radius
-            velocity = np.concatenate([rim_speed, np.zeros(3)])
-        else:  # vx, vy, wz first; we add the wheels' rolling speeds
-            velocity = np.concatenate([feedback.base_velocity, feedback.wheel_speed])
-        self._chassis.publish(
-            conversions.joint_state(stamp_s, ("chassis",), feedback.wheel_angle, velocity)
-        )
+        self._driver.publish(stamp_s, feedback)
         self.diagnostics.count("feedback")
         if count % (FEEDBACK_HZ // ODOMETRY_HZ) == 0:
-            self._publish_odometry(stamp_s, feedback)
+            self._driver.publish_odometry(stamp_s, feedback)
         if count % (FEEDBACK_HZ // OBJECTS_HZ) == 0:
             self._publish_objects(stamp_s)
         if count % (FEEDBACK_HZ // TASK_HZ) == 0:
             self._publish_task(stamp_s)
-
-    def _publish_odometry(self, stamp_s: float, feedback: VendorFeedback) -> None:
-        message = Odometry(child_frame_id="base_link")
-        message.header.stamp, message.header.frame_id = conversions.to_time(stamp_s), "odom"
-        x, y, yaw = map(float, feedback.base_pose)
-        message.pose.pose.position.x, message.pose.pose.position.y = x, y
-        message.pose.pose.orientation.z = math.sin(yaw / 2)
-        message.pose.pose.orientation.w = math.cos(yaw / 2)
-        vx, vy, wz = map(float, feedback.base_velocity)
-        message.twist.twist.linear.x, message.twist.twist.linear.y = vx, vy
-        message.twist.twist.angular.z = wz
-        self._odometry.publish(message)
 
     def _publish_objects(self, stamp_s: float) -> None:
         """Ground truth of the scene, for operators, evaluation and RViz."""
@@ -350,7 +253,7 @@ class R1SimNode(Node):
         self._closing.set()
         for thread in self._threads:
             thread.join(timeout=2.0)
-        self._inbox.close()
+        self._driver.close()
 
 
 def main() -> None:
