@@ -7,8 +7,10 @@ BRS := .venv/bin/brs
 demo: setup
 	@$(BRS) demo $(ARGS)
 
+# Tests of libraries two at a time; those of nodes run in real time and want the computer alone.
 test: setup-dev lint
-	@.venv/bin/python -m pytest tests $(ARGS)
+	@.venv/bin/python -m pytest tests --ignore tests/system -n 2 --dist loadfile $(ARGS); \
+	  libraries=$$?; .venv/bin/python -m pytest tests/system $(ARGS) && exit $$libraries
 
 bench: setup
 	@$(BRS) bench $(if $(BENCH),--group $(BENCH)) $(ARGS)
