@@ -54,7 +54,7 @@ def farthest(points: np.ndarray, wanted: int, edge: float) -> np.ndarray:
 
 @_compiled
 def _sorted_into(
-    points: np.ndarray, lower: np.ndarray, per_m: float, shape: tuple[int, int, int]
+    points: np.ndarray, lower: np.ndarray, per_m: np.float32, shape: tuple[int, int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Numbers of the cells that are filled: in the grid, -1 for none; of each point, (n,).
 
@@ -84,7 +84,7 @@ def _chosen(
     places: np.ndarray,
     wanted: int,
     lower: np.ndarray,
-    per_m: float,
+    per_m: np.float32,
     shape: tuple[int, int, int],
     grid: np.ndarray,
     first: np.ndarray,
@@ -132,10 +132,10 @@ def _chosen(
 
 @_compiled
 def _reach(
-    point: tuple[float, float, float],
-    squared: float,
+    point: tuple[np.float32, np.float32, np.float32],
+    squared: np.float32,
     lower: np.ndarray,
-    per_m: float,
+    per_m: np.float32,
     shape: tuple[int, int, int],
     grid: np.ndarray,
     reached: np.ndarray,
@@ -167,10 +167,10 @@ def _approach(
     ys: np.ndarray,
     zs: np.ndarray,
     near: np.ndarray,
-    point: tuple[float, float, float],
+    point: tuple[np.float32, np.float32, np.float32],
     start: int,
     stop: int,
-) -> float:
+) -> np.float32:
     """Shortens squared distances to that from one more point; the largest that is left."""
     top = _CHOSEN
     for i in range(start, stop):

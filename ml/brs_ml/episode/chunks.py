@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any
 
 import zstandard
 from mcap.opcode import Opcode
@@ -22,6 +22,9 @@ _CHUNK = struct.Struct(
     "<QQQII"
 )  # first and last log time, size and checksum unpacked, name's size
 _LENGTH = struct.Struct("<Q")
+_FRAME_HEAD = 18  # bytes that tell a zstd frame's size, at most
+_HEAD = 128  # bytes that hold all of these; the names of compressions are short
+_BLOCK = 1 << 20  # bytes of lz4 that are unpacked at once
 
 
 def unpack_record(record: bytes) -> bytes:
@@ -91,3 +94,54 @@ def _plain(packed: bytes | memoryview, size: int) -> bytes:
 
 
 _UNPACKERS: dict[str, Callable[[Any, int], bytes]] = {"zstd": _zstd, "lz4": _lz4, "": _plain}
+
+
+def told_size(file: IO[bytes], length: int, most: int) -> int:
+    """Bytes to which a chunk would unpack, told without unpacking it; 0 if it is damaged.
+
+    Args:
+        file: at the body of the chunk's record.
+        length: of that body [bytes].
+        most: bytes up to which it is worth knowing; lz4 need not tell, and must be unpacked.
+    """
+    head = file.read(min(length, _HEAD))
+    if len(head) < _CHUNK.size:
+        return 0
+    *_, told, _, name_length = _CHUNK.unpack_from(head)
+    start = _CHUNK.size + name_length + _LENGTH.size
+    if start > len(head):
+        return 0
+    compression = head[_CHUNK.size : _CHUNK.size + name_length]
+    if compression == b"zstd":
+        return max(told, _zstd_size(head[start : start + _FRAME_HEAD]))
+    if compression == b"lz4":
+        file.seek(start - len(head), 1)
+        return max(told, _lz4_size(file, length - start, most))
+    return length
+
+
+def _zstd_size(frame: bytes) -> int:
+    try:
+        # -1 where the frame does not tell; it is then unpacked to what the chunk tells, at most.
+        return int(zstandard.frame_content_size(frame))
+    except zstandard.ZstdError:
+        return 0
+
+
+def _lz4_size(file: IO[bytes], length: int, most: int) -> int:
+    """What lz4 unpacks to, but not farther than `most`: its frames need not tell."""
+    from lz4.frame import LZ4FrameDecompressor
+
+    decompressor, unpacked = LZ4FrameDecompressor(), 0
+    try:
+        while unpacked < most and not decompressor.eof:
+            data = b""
+            if decompressor.needs_input:
+                data = file.read(min(_BLOCK, length))
+                length -= len(data)
+                if not data:
+                    break
+            unpacked += len(decompressor.decompress(data, max_length=_BLOCK))
+    except RuntimeError:
+        pass  # damaged: reading it will say so, and unpacks no more than this
+    return unpacked

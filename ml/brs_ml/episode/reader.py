@@ -12,10 +12,11 @@ from mcap.records import Schema
 from mcap.summary import Summary
 from mcap_ros2.decoder import DecoderFactory
 
+from brs_ml.episode.chunks import LARGEST_CHUNK, told_size
 from brs_ml.episode.errors import EpisodeError
 from brs_ml.episode.folder import contents_of
 from brs_ml.episode.metadata import Contents, EpisodeInfo, Topic, read_info, read_metadata
-from brs_ml.episode.scan import DAMAGE, Scan, scan
+from brs_ml.episode.scan import DAMAGE, RECORD_HEAD, Scan, scan
 
 
 class BagMessage(NamedTuple):
@@ -205,12 +206,24 @@ class EpisodeReader:
         with path.open("rb") as file:
             try:
                 reader = _SummaryGiven(file, found.summary)
+                for chunk in found.summary.chunk_indexes:
+                    if (start_ns or 0) <= chunk.message_end_time:
+                        _check_size(file, chunk.chunk_start_offset)
                 for schema, _, message in reader.iter_messages(
                     topics, starting_at=start_ns, ending_before=end_ns
                 ):
                     yield schema, message
             except DAMAGE as error:
                 raise _damaged(path, error) from None
+
+
+def _check_size(file: IO[bytes], offset: int) -> None:
+    """Raises ValueError if the chunk at an offset is too large; the library would unpack it."""
+    file.seek(offset)
+    _, length = RECORD_HEAD.unpack(file.read(RECORD_HEAD.size))
+    size = max(length, told_size(file, length, LARGEST_CHUNK + 1))
+    if size > LARGEST_CHUNK:
+        raise ValueError(f"a chunk claims {size} bytes, more than {LARGEST_CHUNK}")
 
 
 def _files(bag: Path) -> list[Path]:

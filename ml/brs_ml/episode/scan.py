@@ -11,10 +11,11 @@ import os
 import struct
 import zlib
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import zstandard
 from mcap.data_stream import ReadDataStream, RecordBuilder
@@ -36,7 +37,7 @@ from mcap.records import (
 from mcap.stream_reader import CRCValidationError
 from mcap.summary import Summary
 
-from brs_ml.episode.chunks import unpack
+from brs_ml.episode.chunks import LARGEST_CHUNK, unpack
 from brs_ml.episode.errors import EpisodeError
 
 MAGIC = b"\x89MCAP0\r\n"
@@ -54,6 +55,14 @@ DAMAGE = (
     OverflowError,
     MemoryError,
 )
+
+
+class Record(NamedTuple):
+    """Where a record is in a file."""
+
+    opcode: int
+    offset: int  # of its head
+    length: int  # of its body [bytes]
 
 
 @dataclass
@@ -100,19 +109,15 @@ def _scan(file: IO[bytes], size: int, path: Path) -> Scan:
     found = Scan(summary=summary, end=len(MAGIC), complete=False)
     counts: dict[int, int] = defaultdict(int)
     unindexed: dict[int, MessageIndex] = {}
-    offset = len(MAGIC)
-    while offset + RECORD_HEAD.size <= size:
-        file.seek(offset)
-        opcode, length = RECORD_HEAD.unpack(file.read(RECORD_HEAD.size))
-        after = offset + RECORD_HEAD.size + length
-        if after > size or not 1 <= opcode <= Opcode.DATA_END:
-            break
+    for opcode, offset, length in records(file, size):
         if opcode == Opcode.DATA_END:
             found.complete = True
             break
         if opcode in (Opcode.CHUNK, Opcode.MESSAGE_INDEX, Opcode.SCHEMA, Opcode.CHANNEL):
-            body = file.read(length)
             try:
+                if length > LARGEST_CHUNK:
+                    raise ValueError(f"a record of {length} bytes")
+                body = file.read(length)
                 if opcode == Opcode.CHUNK:
                     if unindexed:
                         # With a part of its indexes a chunk would hide messages: leave it none.
@@ -134,10 +139,32 @@ def _scan(file: IO[bytes], size: int, path: Path) -> Scan:
             except DAMAGE:
                 found.damaged_chunks += 1
                 unindexed = {}
-        offset = found.end = after
+        found.end = offset + RECORD_HEAD.size + length
     found.missing_indexes = list(unindexed.values())
     summary.statistics = statistics_of(summary, counts)
     return found
+
+
+def records(file: IO[bytes], size: int) -> Iterator[Record]:
+    """The whole records of a file's data section, and its end record; only heads are read.
+
+    At each the file stands at the record's body; it may be moved.
+
+    Args:
+        file: an MCAP file.
+        size: of the file [bytes].
+    """
+    offset = len(MAGIC)
+    while offset + RECORD_HEAD.size <= size:
+        file.seek(offset)
+        opcode, length = RECORD_HEAD.unpack(file.read(RECORD_HEAD.size))
+        after = offset + RECORD_HEAD.size + length
+        if after > size or not 1 <= opcode <= Opcode.DATA_END:
+            return
+        yield Record(opcode, offset, length)
+        if opcode == Opcode.DATA_END:
+            return
+        offset = after
 
 
 def _add_chunk(
