@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import tiny_policy
 from brs_interfaces.msg import CloudState, PolicyState, WholeBodyCommand, WholeBodyState
-from harness import LATCHED, Harness, Process
+from harness import LATCHED, Harness
 from lockstep import Lockstep, Scenario, Step
 from sensor_msgs.msg import PointCloud2
 
@@ -176,11 +177,11 @@ def test_a_server_drives_and_its_loss_is_told_and_healed(ros: Harness, tmp_path:
     ros.wait_for(lambda: is_(PolicyState.WAITING, "head: lost"), "a lost camera", tick=live)
     left_out.clear()
     ros.wait_for(lambda: is_(PolicyState.ACTING), "that it goes on", tick=live)
-    server.popen.kill()
+    server.popen.send_signal(signal.SIGSTOP)
     ros.wait_for(lambda: is_(PolicyState.WAITING), "its loss to be told", tick=live)
     commands.clear()
-    ros.start_node("policy_server", {"checkpoint": str(checkpoint)})
-    ros.wait_for(lambda: is_(PolicyState.ACTING) and commands, "its return", 90.0, tick=live)
+    server.popen.send_signal(signal.SIGCONT)
+    ros.wait_for(lambda: is_(PolicyState.ACTING) and commands, "its return", tick=live)
     assert policy.running and "Traceback" not in policy.output
 
 
@@ -189,18 +190,9 @@ def test_a_server_drives_and_its_loss_is_told_and_healed(ros: Harness, tmp_path:
 def test_a_checkpoint_that_does_not_fit_ends_the_node_in_one_line(
     ros: Harness, tmp_path: Path
 ) -> None:
-    other = tiny_policy.write(tmp_path / "pro.safetensors", "r1_pro")
-    mine = tiny_policy.write(tmp_path / "p.safetensors")
-    damaged = tmp_path / "damaged.safetensors"
-    damaged.write_bytes(mine.read_bytes()[:-100])
-    cases: dict[str, Process] = {
-        "robot is 'r1_pro', not 'r1'": ros.start_node("policy", {"checkpoint": str(other)}),
-        "corner of the clouds' box": ros.start_node(
-            "policy", {"checkpoint": str(mine), "cloud": "trash"}
-        ),
-        "damaged": ros.start_node("policy", {"checkpoint": str(damaged)}),
-    }
-    for told, process in cases.items():
-        assert process.wait(90.0) == 1
-        (line,) = process.output.splitlines()
-        assert "[fatal]" in line and told in line and "Try: " in line
+    """And says what differs; each kind of difference is in tests/ml/policy."""
+    checkpoint = tiny_policy.write(tmp_path / "pro.safetensors", "r1_pro")
+    policy = ros.start_node("policy", {"checkpoint": str(checkpoint)})
+    assert policy.wait(90.0) == 1
+    (line,) = policy.output.splitlines()
+    assert "[fatal]" in line and "robot is 'r1_pro', not 'r1'" in line and "Try: " in line
