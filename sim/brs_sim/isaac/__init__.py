@@ -1,0 +1,1 @@
+"""Isaac Sim: robot as URDF, scenes as USD, and a script for its own Python."""
