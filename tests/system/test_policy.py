@@ -26,6 +26,7 @@ POLICY = ROOT / "config" / "sros2" / "policy.xml"
 # Those that `brs demo` starts and replay; the others are started apart, to spare small machines.
 CORE = {"r1_sim", "robot", "teleop", "joylo", "leader_emulator", "recorder", "replay"}
 CORE |= {"description"}
+LEARNT = {"policy", "policy_server"}
 # The recorder follows them, too, and no node of CORE publishes them.
 FOLLOWED = ("policy/command", "perception/cloud", "perception/state")
 # What a node opens depends on its parameters: it is started with each of these, too.
@@ -117,9 +118,10 @@ def start(ros: Harness, names: list[str], devices: ExitStack) -> None:
 
 @pytest.mark.system
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("core", [True, False])
-def test_nodes_open_what_their_policy_allows_and_nothing_else(ros: Harness, core: bool) -> None:
-    names = sorted(CORE if core else executables() - CORE)
+@pytest.mark.parametrize("group", ["core", "learnt", "rest"])
+def test_nodes_open_what_their_policy_allows_and_nothing_else(ros: Harness, group: str) -> None:
+    groups = {"core": CORE, "learnt": LEARNT, "rest": executables() - CORE - LEARNT}
+    names = sorted(groups[group])
     with ExitStack() as devices:
         start(ros, names, devices)
         if os.environ.get("BRS_WRITE_POLICY"):
