@@ -20,6 +20,7 @@ from brs_sim.operator.habits import Habits
 from brs_sim.operator.hands import ARMS, GRIPPERS, Hands, Motion, fixed, together
 from brs_sim.operator.motions import tool_pose
 from brs_sim.operator.scripted import Script, plays
+from brs_sim.operator.surfaces import retreat, stance
 from brs_sim.tasks.clothes import Clothes
 from brs_sim.tasks.registry import make_task
 
@@ -122,10 +123,7 @@ class ClothesScript(Script):
     ) -> np.ndarray:
         """Where the base stands with a place before the trunk at a point."""
         forward = self.hands.carrier_at(knee_rad)[0, 3] + place[0]
-        cosine, sine = np.cos(yaw), np.sin(yaw)
-        x = point[0] - cosine * forward + sine * place[1]
-        y = point[1] - sine * forward - cosine * place[1]
-        return np.array([x, y, yaw])
+        return stance(point, yaw, forward, place[1])
 
     # -- the door --------------------------------------------------------------------------
 
@@ -138,8 +136,8 @@ class ClothesScript(Script):
         self.phase = "to the wardrobe"
         yield from hands.release(arm)
         spot = self._handle(0.0) + self._habits.misjudged(_MISJUDGED_M)
-        stance = self._before(spot, _PULL)
-        yield from hands.drive_to(fixed(stance), _PATIENCE_S)
+        place = self._before(spot, _PULL)
+        yield from hands.drive_to(fixed(place), _PATIENCE_S)
         self.phase = "grip the handle"
         short = -_SHORT_M if self._habits.lapses(_LAPSES) else 0.005
         off = self._habits.misjudged(_MISJUDGED_M)
@@ -154,7 +152,7 @@ class ClothesScript(Script):
         yield from hands.reach(arm, lambda: at_handle(short), speed=0.10, settle_s=0.4)
         yield from hands.squeeze(arm)
         self.phase = "pull the door open"
-        back = stance - [0.12, 0.0, 0.0]
+        back = place - [0.12, 0.0, 0.0]
 
         def tool_at(angle: float) -> np.ndarray:
             return tool_pose(self._handle(angle), -_HAND_YAW * angle, _PITCH)
@@ -163,16 +161,14 @@ class ClothesScript(Script):
             away = hands.tool(arm)[:3, 3] - self._handle()
             return bool(np.linalg.norm(away) < _GRIP_OFF_M)
 
-        yield from swing(hands, arm, tool_at, 0.0, 0.5 * _PULLED_RAD, 2.2, grips)
+        yield from swing(hands, arm, tool_at, 0.0, 0.5 * _PULLED_RAD, 0.17, grips)
         yield from together(
-            swing(hands, arm, tool_at, 0.5 * _PULLED_RAD, _PULLED_RAD, 2.2, grips),
+            swing(hands, arm, tool_at, 0.5 * _PULLED_RAD, _PULLED_RAD, 0.17, grips),
             hands.drive_to(fixed(back), _PATIENCE_S),
         )
         self.phase = "let the handle go" if grips() else "the handle slipped"
         yield from hands.release(arm)
-        away = hands.tool(arm)
-        away[:3, 3] -= 0.16 * away[:3, 0]
-        yield from hands.reach(arm, fixed(away), speed=0.2, settle_s=0.0)
+        yield from retreat(hands, arm, 0.16)
 
     def _beside(self, angle: float, off: float) -> np.ndarray:
         """(3,) at the door open so far, `off` outward of its outer face [m]."""
@@ -201,7 +197,7 @@ class ClothesScript(Script):
             hands.reach(arm, fixed(before), speed=0.12, settle_s=0.0),
         )
         yield from hands.reach(arm, fixed(inside), speed=0.15, settle_s=0.2)
-        yield from swing(hands, arm, tool_at, begin, _WIDE_RAD + 0.1, 4.0)
+        yield from swing(hands, arm, tool_at, begin, _WIDE_RAD + 0.1, 0.38)
         yield from hands.reach(arm, fixed(before), speed=0.25, settle_s=0.0)
         yield from hands.release(arm)
 
@@ -223,23 +219,21 @@ class ClothesScript(Script):
 
         outside = tool_at(begin)
         outside[:3, 3] += [-0.10, 0.08, 0.0]
-        stance = self._before(outside[:3, 3], _SHUT)
-        x = min(hands.robot.base_pose[0], stance[0] - 0.2)
-        yield from hands.drive_to(fixed(np.array([x, stance[1], 0.0])), _PATIENCE_S)
+        place = self._before(outside[:3, 3], _SHUT)
+        x = min(hands.robot.base_pose[0], place[0] - 0.2)
+        yield from hands.drive_to(fixed(np.array([x, place[1], 0.0])), _PATIENCE_S)
         hands.squeezed.add(arm)
-        yield from hands.drive_to(fixed(stance), _PATIENCE_S)
+        yield from hands.drive_to(fixed(place), _PATIENCE_S)
         self.phase = "shut the door"
         yield from hands.reach(arm, fixed(outside), speed=0.2, settle_s=0.0)
         yield from hands.reach(arm, fixed(tool_at(begin)), speed=0.2, settle_s=0.2)
         for start, end in pairwise(np.linspace(begin, -0.05, 4)):
             follow = self._before(tool_at(end)[:3, 3], _SHUT)
             yield from together(
-                swing(hands, arm, tool_at, start, end, 2.2),
+                swing(hands, arm, tool_at, start, end, 0.33),
                 hands.drive_to(fixed(follow), _PATIENCE_S),
             )
-        away = hands.tool(arm)
-        away[0, 3] -= 0.12
-        yield from hands.reach(arm, fixed(away), speed=0.2, settle_s=0.0)
+        yield from retreat(hands, arm)
         yield from hands.release(arm)
 
     # -- the jacket ------------------------------------------------------------------------
@@ -252,12 +246,12 @@ class ClothesScript(Script):
             hands.move_arm(_OPENER, np.array(hands.embodiment.poses["ready"][_OPENER])),
         )
         about = self._habits.misjudged(_MISJUDGED_M)
-        stance = self._before(self._shoulder() + about, _TAKE)
-        far = stance - [0.25, 0.0, 0.0]
+        place = self._before(self._shoulder() + about, _TAKE)
+        far = place - [0.25, 0.0, 0.0]
         yield from hands.drive_to(fixed(far), _PATIENCE_S)
         ready = self._posture(arm, _TAKE - [0.05, 0.0, 0.0])
         yield from hands.move_arm(arm, ready, speed=0.8)
-        yield from hands.drive_to(fixed(stance), _PATIENCE_S)
+        yield from hands.drive_to(fixed(place), _PATIENCE_S)
         self.phase = "take the jacket"
         short = -_SHORT_M if self._habits.lapses(_LAPSES) else 0.0
 
@@ -306,21 +300,21 @@ class ClothesScript(Script):
             spot += _ARC_M * np.array([np.sin(angle), 0.0, np.cos(angle)])
             return tool_pose(spot, _FACING_SOFA, _LAY_PITCH, _LAY_ROLL)
 
-        stance = self._before(tool_at(_ARC_RAD[0])[:3, 3], _LAY, _FACING_SOFA, knee)
+        place = self._before(tool_at(_ARC_RAD[0])[:3, 3], _LAY, _FACING_SOFA, knee)
         if abs(yaw - _FACING_SOFA) > 0.5:
-            x, y = min(x, -0.30), min(y, stance[1] - 0.45)
+            x, y = min(x, -0.30), min(y, place[1] - 0.45)
             yield from hands.drive_to(fixed(np.array([x, y, yaw])), _PATIENCE_S)
             yield from hands.drive_to(fixed(np.array([x, y, _FACING_SOFA])), _PATIENCE_S)
-        yield from hands.drive_to(fixed(stance), _PATIENCE_S)
+        yield from hands.drive_to(fixed(place), _PATIENCE_S)
         self.phase = "turn the jacket over"
         over = hands.posture(arm, _OVER, _LAY_PITCH, roll=_LAY_ROLL)
         yield from hands.move_arm(arm, over, speed=0.6)
         self.phase = "lay the jacket down"
         yield from hands.stand_at(knee)
         yield from hands.reach(arm, fixed(tool_at(_ARC_RAD[0])), speed=0.12, settle_s=0.1)
-        aside = shifted(stance, 0.5 * _ARC_M, 0.0, 0.0)
+        aside = shifted(place, 0.5 * _ARC_M, 0.0, 0.0)
         yield from together(
-            swing(hands, arm, tool_at, *_ARC_RAD, 3.5), hands.drive_to(fixed(aside), _PATIENCE_S)
+            swing(hands, arm, tool_at, *_ARC_RAD, 0.37), hands.drive_to(fixed(aside), _PATIENCE_S)
         )
         yield from hands.release(arm)
         low = hands.tool(arm)  # so low that the jacket rests on the seat, not on the finger

@@ -9,7 +9,8 @@ import numpy as np
 
 from brs_sim.geometry import shifted
 from brs_sim.operator.hands import Hands, Motion
-from brs_sim.operator.motions import min_jerk, yaw_of
+from brs_sim.operator.motions import yaw_of
+from brs_sim.operator.surfaces import trace
 from brs_sim.tasks.registry import Pose
 
 
@@ -46,7 +47,7 @@ def swing(
     tool_at: Callable[[float], np.ndarray],
     begin_rad: float,
     end_rad: float,
-    duration_s: float,
+    speed_rad_s: float,
     goes_on: Callable[[], bool] = lambda: True,
 ) -> Motion:
     """Lead the tool along a door's way, whatever the base does meanwhile.
@@ -56,11 +57,14 @@ def swing(
         arm: whose tool.
         tool_at: pose (4, 4) in the world of the tool for an angle of the door [rad].
         begin_rad, end_rad: from where to where.
-        duration_s: how long it takes at the usual pace.
+        speed_rad_s: mean speed at the usual pace.
         goes_on: asked at every moment; the motion ends when it says no, say of a lost handle.
     """
-    start_s, duration_s = hands.now_s, duration_s / hands.pace
-    while goes_on() and hands.now_s < start_s + duration_s:
-        share = min_jerk((hands.now_s - start_s) / duration_s)
-        hands.lead(arm, tool_at(begin_rad + share * (end_rad - begin_rad)))
+
+    def path(share: float) -> np.ndarray:
+        return tool_at(begin_rad + share * (end_rad - begin_rad))
+
+    for _ in trace(hands, arm, path, abs(end_rad - begin_rad), speed_rad_s):
+        if not goes_on():
+            return
         yield

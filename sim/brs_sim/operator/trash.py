@@ -17,6 +17,7 @@ from brs_sim.operator.habits import Habits
 from brs_sim.operator.hands import ARMS, GRIPPERS, Hands, Motion, fixed, together
 from brs_sim.operator.motions import tilt_of, tool_pose
 from brs_sim.operator.scripted import Script, plays
+from brs_sim.operator.surfaces import stance
 from brs_sim.tasks.registry import make_task
 from brs_sim.tasks.trash import Trash
 
@@ -110,7 +111,7 @@ class TrashScript(Script):
     def _before(self, point: np.ndarray, place: np.ndarray, knee_rad: float) -> np.ndarray:
         """Where the base stands, facing the door, with a place before the trunk at a point."""
         forward = self.hands.carrier_at(knee_rad)[0, 3] + place[0]
-        return np.array([point[0] - forward, point[1] - place[1], 0.0])
+        return stance(point, 0.0, forward, place[1])
 
     # -- the bag ---------------------------------------------------------------------------
 
@@ -120,10 +121,10 @@ class TrashScript(Script):
         knee = hands.knee_for(self._room.neck_height - _PICK[2])
         about = self._habits.misjudged(_MISJUDGED_M)
 
-        def stance() -> np.ndarray:
+        def place() -> np.ndarray:
             return self._before(self._neck() + about, _PICK, knee)
 
-        yield from together(hands.drive_to(stance, _PATIENCE_S), hands.stand_at(knee))
+        yield from together(hands.drive_to(place, _PATIENCE_S), hands.stand_at(knee))
         self.phase = "pick the bag"
         for _ in range(3):
             aside = _BESIDE_M if self._habits.lapses(_LAPSES) else 0.0
@@ -217,9 +218,9 @@ class TrashScript(Script):
         hands, arm = self.hands, _BAG_ARM
         self.phase = "to the bin"
         centre, middle = self._room.bin_centre, self._room.doorway[1]
-        stance = self._before(centre, _AHEAD, 0.0)
-        stance[1] = min(stance[1], middle + 0.20)
-        yield from hands.drive_to(fixed(stance), _PATIENCE_S)
+        place = self._before(centre, _AHEAD, 0.0)
+        place[1] = min(place[1], middle + 0.20)
+        yield from hands.drive_to(fixed(place), _PATIENCE_S)
         self.phase = "over the bin"
         held = hands.tool(arm)
         over = held.copy()
