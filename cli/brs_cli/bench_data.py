@@ -18,12 +18,14 @@ import numpy as np
 
 from brs_cli.bench import Figure, figure
 from brs_cli.bench_lerobot import rgb_windows
+from brs_cli.bench_recorded import with_clouds
 from brs_cli.dataset_build import parse, settings
 from brs_cli.dataset_clouds import CloudFactory, layout_of
 from brs_cli.environment import ROOT
 from brs_hardware.embodiment import Embodiment, load_embodiment
 from brs_hardware.errors import ConfigError
 from brs_ml.dataset import Dataset, WindowReader, WindowSpec, build, find_episodes
+from brs_ml.episode import EpisodeReader
 
 TASK = "shelves"
 EPISODES = ROOT / "out" / "bench" / "episodes"
@@ -46,6 +48,7 @@ def measure_data(seconds: float) -> list[Figure]:
             ),
         ]
         dataset = Dataset(folder / "set")
+        factors += _recorded(robot, episodes[0], dataset, folder)
         rival = _BrsFile(dataset, folder / "brs.hdf5")
         share_s = seconds / 7.0
         try:
@@ -69,11 +72,25 @@ def _built(robot: Embodiment, episodes: list[Path], out: Path, *options: str) ->
     arguments = [str(EPISODES), "--out", str(out), "--validation", "0", "--cloud", TASK]
     config = settings(parse([*arguments, *options]), tuple(robot.cameras))
     factory = CloudFactory(robot.name, TASK)
-    if config.clouds:
+    if config.fuses:
         factory.warm_up()
     begun_s = time.process_time()
     index = build(episodes, out, layout_of(robot), config, clouds=factory)
     return index.steps / index.rate_hz / (time.process_time() - begun_s)
+
+
+def _recorded(robot: Embodiment, episode: Path, dataset: Dataset, folder: Path) -> list[Figure]:
+    """Build speed where clouds were recorded live, and what recording them takes on disk."""
+    copy = with_clouds(episode, dataset, folder / "recorded" / episode.name)
+    factor = _built(robot, [copy], folder / "live", "--clouds", "recorded")
+    more = sum(file.stat().st_size for file in copy.glob("*.mcap"))
+    more -= sum(file.stat().st_size for file in episode.glob("*.mcap"))
+    start_ns, end_ns = EpisodeReader(copy).span_ns
+    minutes = (end_ns - start_ns) / 60e9
+    return [
+        figure("build_recorded_clouds_realtime_factor", factor, "x"),
+        figure("recorded_clouds_mb_per_minute", more / minutes / 1e6, "MB"),
+    ]
 
 
 def _windows(dataset: Dataset, rival: _BrsFile, seconds: float) -> list[Figure]:

@@ -16,6 +16,7 @@ from brs_cli.dataset_clouds import CloudFactory, layout_of
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.perception.config import CloudConfig, load_cloud
 from brs_ml.dataset import (
+    CLOUD_SOURCES,
     DIFFERENCES,
     AlignConfig,
     BuildConfig,
@@ -35,6 +36,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--robot", default="r1", help="robot description")
     parser.add_argument("--rate", type=float, default=defaults.align.rate_hz, help="steps [Hz]")
     parser.add_argument("--cloud", default="default", help="configuration in config/perception")
+    parser.add_argument(
+        "--clouds",
+        choices=CLOUD_SOURCES,
+        default=defaults.cloud_source,
+        help="made of the pictures, recorded live, or recorded if all episodes hold them",
+    )
     parser.add_argument("--no-clouds", action="store_true", help="leave clouds out")
     parser.add_argument("--no-images", action="store_true", help="leave pictures out")
     parser.add_argument("--jpeg", type=int, default=defaults.jpeg_quality, help="quality, 1-100")
@@ -83,6 +90,7 @@ def settings(options: argparse.Namespace, cameras: tuple[str, ...]) -> BuildConf
             "cloud_upper": tuple(float(value) for value in cloud.crop.upper),
             "cloud_points": cloud.points,
             "cloud_recipe": recipe(cloud),
+            "cloud_source": options.clouds,
         }
     return BuildConfig(
         align=align,
@@ -127,7 +135,7 @@ def main(arguments: list[str] | None = None) -> None:
         options.out,
         layout_of(robot),
         config,
-        clouds=CloudFactory(options.robot, options.cloud) if config.clouds else None,
+        clouds=CloudFactory(options.robot, options.cloud) if config.fuses else None,
         workers=options.workers,
         progress=tell,
     )

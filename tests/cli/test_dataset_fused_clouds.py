@@ -8,7 +8,7 @@ import pytest
 
 from brs_cli.dataset_clouds import CloudFactory
 
-pytest.importorskip("fpsample", reason="clouds need brs[perception]")
+pytest.importorskip("numba", reason="clouds need brs[perception]")
 
 
 def test_one_fusion_serves_all_episodes() -> None:

@@ -2,7 +2,7 @@
 
 from brs_ml.dataset.augment import AugmentConfig
 from brs_ml.dataset.build import Outcome, build
-from brs_ml.dataset.config import DIFFERENCES, AlignConfig, BuildConfig
+from brs_ml.dataset.config import CLOUD_SOURCES, DIFFERENCES, AlignConfig, BuildConfig
 from brs_ml.dataset.errors import DatasetError
 from brs_ml.dataset.format import EpisodeEntry, Feature, Index
 from brs_ml.dataset.frames import CloudMaker, Frame
@@ -13,6 +13,7 @@ from brs_ml.dataset.reader import Dataset
 from brs_ml.dataset.windows import WindowSpec, windows_of
 
 __all__ = [
+    "CLOUD_SOURCES",
     "DIFFERENCES",
     "PARTS",
     "AlignConfig",

@@ -90,7 +90,7 @@ def build(
         out: the data set's folder; must not exist.
         layout: the robot that was recorded.
         config: settings, stored with the data set.
-        clouds: gives each process what makes clouds; needed if the settings want clouds.
+        clouds: gives each process what makes clouds; needed unless they are recorded ones.
         workers: processes; 1 works in this one.
         progress: told after each episode.
 
@@ -103,12 +103,13 @@ def build(
         DiskFullError: nothing more fits; `out` does not exist, finished episodes are kept.
         ValueError: clouds are wanted and nothing makes them.
     """
-    if config.clouds and clouds is None:
+    if config.fuses and clouds is None:
         raise ValueError("the settings want clouds, and nothing makes them")
     if out.exists():
         raise DatasetError("exists", where=str(out), remedy="choose another folder or remove it")
     left_out: dict[str, str] = {}
     probes = list(_probes(episodes, config, left_out))
+    config = _settled(config, probes)
     check_alike(probes, config.differences)
     _check_robot(probes, layout)
     working = out.with_name(out.name + WORKING)
@@ -181,6 +182,14 @@ def _probes(
             yield found
 
 
+def _settled(config: BuildConfig, probes: Sequence[Probe]) -> BuildConfig:
+    """The settings with one source of clouds: those of two sources are never mixed in a set."""
+    if config.cloud_source != "auto":
+        return config
+    recorded = bool(probes) and all(found.recorded_clouds for found in probes)
+    return replace(config, cloud_source="recorded" if recorded else "fused")
+
+
 def _check_robot(probes: Sequence[Probe], layout: RobotLayout) -> None:
     for found in probes:
         if found.info.robot not in ("", layout.robot):
@@ -244,7 +253,7 @@ def build_episode(job: Job) -> Outcome:
     features = features_of(job.layout, config, sizes)
     try:
         reader = Bag(job.probe.path, past_damage=True, views=True)
-        make_cloud = job.clouds() if config.clouds and job.clouds is not None else None
+        make_cloud = job.clouds() if config.fuses and job.clouds is not None else None
         with PartWriter(job.parts, name, features) as writer:
             steps = EpisodeSteps(reader, job.layout, config, make_cloud, writer)
             aligned = steps.run()

@@ -31,7 +31,7 @@ def features_of(
         config: the data set's settings.
         sizes: height and width of each camera [px].
     """
-    cameras = config.align.cameras
+    cameras = config.cameras
     vector = robot_vector(layout)
     features = {
         "proprioception": vector,
@@ -41,12 +41,14 @@ def features_of(
         "driver": Feature("|u1", ()),
         "stamp_ns": Feature("<i8", ()),
     }
-    if config.images or config.clouds:
+    if cameras:
         units = ("s",) * len(cameras)
         features["image_age"] = Feature("<f4", (len(cameras),), names=cameras, units=units)
     if config.images:
         for camera in cameras:
             features[f"image.{camera}"] = Feature("|u1", (*sizes[camera], 3), "jpeg")
+    if config.clouds and not config.fuses:
+        features["cloud_age"] = Feature("<f4", (), units=("s",))
     if config.clouds:
         features["cloud"] = Feature(
             "<f4",

@@ -31,6 +31,8 @@ _UNREADABLE = (
     struct.error,
 )
 _STAMP = {0: struct.Struct(">iI"), 1: struct.Struct("<iI")}
+_CLOUD_FIELDS = {"x": "f4", "y": "f4", "z": "f4", "rgb": "u4"}
+_FOUR_BYTES = (5, 6, 7)  # INT32, UINT32, FLOAT32 of sensor_msgs/PointField
 _COLORS = {"rgb8": slice(None), "bgr8": slice(None, None, -1)}
 
 
@@ -120,6 +122,50 @@ def depth_of(image: Any, where: str) -> np.ndarray:
     if image.encoding == "16UC1":
         return _rows(image, np.dtype(f"{order}u2"), 1, where) * np.float32(1e-3)
     raise _encoding(image, where, "32FC1 or 16UC1")
+
+
+def cloud_of(message: Any, frame: str, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """(n, 3) float32 points [m] and (n, 3) uint8 RGB of a sensor_msgs/PointCloud2.
+
+    Points that are no numbers are left out.
+
+    Raises:
+        DatasetError: another frame, no fields x, y, z and rgb of 32 bits, or too few bytes.
+    """
+    if message.header.frame_id != frame:
+        raise DatasetError(
+            f"a cloud is in '{message.header.frame_id}', not in {frame}",
+            where=where,
+            remedy="make clouds of the pictures, --clouds fused",
+        )
+    order, step = ">" if message.is_bigendian else "<", int(message.point_step)
+    offsets = {f.name: int(f.offset) for f in message.fields if f.datatype in _FOUR_BYTES}
+    used = message.width * step
+    if (
+        not offsets.keys() >= _CLOUD_FIELDS.keys()
+        or max(offsets[name] for name in _CLOUD_FIELDS) + 4 > step
+        or message.row_step < used
+        or len(message.data) < message.height * message.row_step
+    ):
+        raise DatasetError(
+            "a cloud has no x, y, z and rgb, or is cut off",
+            where=where,
+            remedy="make clouds of the pictures, --clouds fused",
+        )
+    rows = message.data[: message.height * message.row_step].reshape(-1, message.row_step)
+    kind = np.dtype(
+        {
+            "names": list(_CLOUD_FIELDS),
+            "formats": [order + code for code in _CLOUD_FIELDS.values()],
+            "offsets": [offsets[name] for name in _CLOUD_FIELDS],
+            "itemsize": step,
+        }
+    )
+    values = np.ascontiguousarray(rows[:, :used]).reshape(-1).view(kind)
+    points = np.stack([values[axis] for axis in "xyz"], axis=1).astype(np.float32)
+    colors = np.stack([values["rgb"] >> shift & 0xFF for shift in (16, 8, 0)], axis=1)
+    finite = np.isfinite(points).all(axis=1)
+    return points[finite], colors[finite].astype(np.uint8)
 
 
 def _rows(image: Any, dtype: np.dtype[Any], channels: int, where: str) -> np.ndarray:

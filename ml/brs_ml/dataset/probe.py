@@ -17,6 +17,7 @@ from brs_ml.dataset.config import BuildConfig
 from brs_ml.dataset.errors import DatasetError
 from brs_ml.dataset.format import check_name
 from brs_ml.dataset.messages import Decoder
+from brs_ml.episode.errors import EpisodeError
 from brs_ml.episode.folder import TRASH, WORKING
 from brs_ml.episode.metadata import EpisodeInfo
 
@@ -35,6 +36,7 @@ class Probe:
     rates_hz: dict[str, float]  # stream -> mean rate
     cameras: dict[str, dict[str, Any]]  # camera -> size and intrinsics
     fingerprint: str  # changes when the episode's files do
+    recorded_clouds: bool = False
 
     @property
     def name(self) -> str:
@@ -96,18 +98,25 @@ def probe(path: Path, config: BuildConfig) -> Probe:
     start_ns, end_ns = reader.span_ns
     seconds = max((end_ns - start_ns) * 1e-9, 1e-9)
     streams = {"state": config.align.state_topic, "command": config.align.command_topic}
-    pictures = config.images or config.clouds
-    cameras = config.align.cameras if pictures else ()
-    streams.update({camera: f"camera/{camera}/color/image_raw" for camera in cameras})
+    streams.update({camera: f"camera/{camera}/color/image_raw" for camera in config.cameras})
     names = {stream: reader.topic_named(topic).name for stream, topic in streams.items()}
     return Probe(
         path=path,
         info=reader.info,
         torn=reader.torn,
         rates_hz={stream: counts[name] / seconds for stream, name in names.items()},
-        cameras={camera: _camera(reader, camera) for camera in cameras},
+        cameras={camera: _camera(reader, camera) for camera in config.cameras},
         fingerprint=_fingerprint(path),
+        recorded_clouds=_has(reader, config.align.cloud_topic),
     )
+
+
+def _has(reader: Bag, topic: str) -> bool:
+    """Whether there are messages of exactly one topic of that name."""
+    try:
+        return reader.counts[reader.topic_named(topic)] > 0
+    except EpisodeError:
+        return False
 
 
 def _camera(reader: Bag, camera: str) -> dict[str, Any]:
@@ -197,4 +206,6 @@ def taken(probe_: Probe, config: BuildConfig) -> str:
         return "the task failed"
     if probe_.info.status == "discarded":
         return "it was discarded"
+    if config.clouds and not config.fuses and not probe_.recorded_clouds:
+        return "it holds no recorded clouds; --clouds fused makes them of the pictures"
     return ""

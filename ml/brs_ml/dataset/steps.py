@@ -12,7 +12,8 @@ with the length of an episode. Rules, all by capture stamps:
     action, joints   the command in force at the tick (plus `joint_action_phase` of a step)
     action, base     mean over the step of the velocity commanded: the way driven is kept
     pictures         the newest at or before the tick, not older than `max_image_age_s`
-    cloud            of the pictures' colour and depth, the robot's joints at their stamps
+    cloud, fused     of the pictures' colour and depth, the robot's joints at their stamps
+    cloud, recorded  the newest at or before the tick, not older than `max_cloud_age_s`
 
 A step for which one of these is not known, in which nobody drove or in which recording was paused
 is not valid. Its action may be, but not in a pause: a picture that is missing hides no action from
@@ -35,13 +36,14 @@ from brs_ml.dataset.errors import DatasetError
 from brs_ml.dataset.frames import CloudMaker, Frame, FrameQueue
 from brs_ml.dataset.images import pack_image
 from brs_ml.dataset.layout import POSITION_PARTS, RobotLayout
-from brs_ml.dataset.messages import Decoder, color_of, depth_of, stamp_ns
+from brs_ml.dataset.messages import Decoder, cloud_of, color_of, depth_of, stamp_ns
 from brs_ml.dataset.samples import SampleReader
 from brs_ml.dataset.streams import NOBODY, Stream, drivers_at, paused_at
 from brs_ml.dataset.writer import PartWriter
 from brs_ml.episode.reader import BagMessage
 
 _LONGEST_S = 86_400.0
+_CLOUD_FRAME = "base_link"
 _APART_S = 5.0  # stamps and the recorder's clock, at most, if they are of one clock
 
 
@@ -89,14 +91,17 @@ class EpisodeSteps:
             angle=layout.size + 2,
         )
         self._command = Stream(SampleReader(self._decode, fields, layout.vector))
-        self._cameras = config.align.cameras if config.images or config.clouds else ()
-        self._queues = {camera: FrameQueue(config.clouds) for camera in self._cameras}
+        self._cameras = config.cameras
+        self._queues = {camera: FrameQueue(config.fuses) for camera in self._cameras}
+        # Recorded clouds wait as colours do that have no depth.
+        self._clouds = FrameQueue(False) if config.clouds and not config.fuses else None
         self._topics = self._wanted()
         if config.clouds:
             self._codec = CloudCodec(config.cloud_lower, config.cloud_upper, config.cloud_level)
         info = reader.info
         self._drivers, self._pauses = info.drivers, info.pauses
-        self._chosen: list[list[int]] = []  # stamp [ns] of each camera's picture, -1: none
+        # Stamps [ns] of each camera's picture and of the recorded cloud; -1: none.
+        self._chosen: list[list[int]] = []
         self._newest_settled_ns = -1
         self._late = 0
 
@@ -127,9 +132,11 @@ class EpisodeSteps:
         }
         for camera in self._cameras:
             topics[topic(f"camera/{camera}/color/image_raw").name] = ("color", camera)
-            if self._config.clouds:
+            if self._config.fuses:
                 topics[topic(f"camera/{camera}/depth/image_raw").name] = ("depth", camera)
                 topics[topic(f"camera/{camera}/camera_info").name] = ("info", camera)
+        if self._clouds is not None:
+            topics[topic(align_config.cloud_topic).name] = ("cloud", "")
         return topics
 
     def _ticks(self) -> np.ndarray:
@@ -151,9 +158,11 @@ class EpisodeSteps:
             if self._queues[camera].info is None:
                 self._queues[camera].info = self._decode(message)
         else:
-            queue, stamp = self._queues[camera], self._stamp(message)
+            queue = self._clouds if kind == "cloud" else self._queues[camera]
+            assert queue is not None
+            stamp = self._stamp(message)
             self._late += stamp <= self._newest_settled_ns
-            (queue.colors if kind == "color" else queue.depths)[stamp] = message
+            (queue.depths if kind == "depth" else queue.colors)[stamp] = message
 
     def _stamp(self, message: BagMessage) -> int:
         stamp = stamp_ns(message)
@@ -166,24 +175,28 @@ class EpisodeSteps:
         return stamp
 
     def _settle(self, tick_ns: int) -> None:
-        """Choose the pictures of a tick and write what is made of them."""
+        """Choose the pictures and the cloud of a tick and write what is made of them."""
         self._newest_settled_ns = tick_ns
-        oldest_ns = tick_ns - round(self._config.align.max_image_age_s * 1e9)
-        chosen = [queue.newest(tick_ns, oldest_ns) for queue in self._queues.values()]
+        ages_s = [(queue, self._config.align.max_image_age_s) for queue in self._queues.values()]
+        if self._clouds is not None:
+            ages_s.append((self._clouds, self._config.align.max_cloud_age_s))
+        chosen = [queue.newest(tick_ns, tick_ns - round(age * 1e9)) for queue, age in ages_s]
         complete = all(stamp is not None for stamp in chosen)
         complete = complete and bool(self._is_driven(np.array([tick_ns]))[0])
-        if complete and self._config.clouds:
+        if complete and self._config.fuses:
             complete = all(queue.info is not None for queue in self._queues.values())
         if complete and chosen:
             complete = self._write(tick_ns, [int(stamp) for stamp in chosen if stamp is not None])
         self._chosen.append([-1 if s is None or not complete else s for s in chosen])
 
     def _write(self, tick_ns: int, stamps_ns: Sequence[int]) -> bool:
-        """False if the robot's posture at one of the pictures is not known."""
+        """False if the robot's posture at one of the pictures is not known, or no point seen."""
         frames = []
-        for (camera, queue), stamp in zip(self._queues.items(), stamps_ns, strict=True):
+        if self._clouds is not None and not self._write_recorded(tick_ns, stamps_ns[-1]):
+            return False
+        for (camera, queue), stamp in zip(self._queues.items(), stamps_ns, strict=False):
             color = color_of(self._decode(queue.colors[stamp]), queue.colors[stamp].topic)
-            if self._config.clouds:
+            if self._config.fuses:
                 posture = self._posture(stamp)
                 if posture is None:
                     return False
@@ -197,6 +210,17 @@ class EpisodeSteps:
             points, colors = self._make_cloud(frames)
             self._writer.add("cloud", tick_ns, self._codec.pack(points, colors))
         return True
+
+    def _write_recorded(self, tick_ns: int, stamp_ns: int) -> bool:
+        """Write a recorded cloud as far as it is within the box; False if none of it is."""
+        assert self._clouds is not None
+        message = self._clouds.colors[stamp_ns]
+        points, colors = cloud_of(self._decode(message), _CLOUD_FRAME, message.topic)
+        lower, upper = self._config.cloud_lower, self._config.cloud_upper
+        inside = ((points >= lower) & (points <= upper)).all(axis=1)
+        if inside.any():
+            self._writer.add("cloud", tick_ns, self._codec.pack(points[inside], colors[inside]))
+        return bool(inside.any())
 
     def _add_image(self, feature: str, tick_ns: int, color: np.ndarray) -> None:
         told = self._writer.features[feature].shape
@@ -228,14 +252,15 @@ class EpisodeSteps:
         proprioception, measured = self._proprioception(ticks)
         action, commanded = self._action(ticks)
         driver = drivers_at(self._drivers, ticks)
-        stamps = np.array(self._chosen, np.int64).reshape(len(ticks), len(self._cameras))
+        count = len(self._cameras) + (self._clouds is not None)
+        stamps = np.array(self._chosen, np.int64).reshape(len(ticks), count)
         seen = (stamps >= 0).all(axis=1)
         commanded &= self._is_driven(ticks)
         valid = measured & commanded & seen
         missing = {
             "proprioception": int((~measured).sum()),
             "action or driver": int((~commanded).sum()),
-            "pictures": int((~seen).sum()),
+            "pictures" if self._clouds is None else "pictures or clouds": int((~seen).sum()),
         }
         damaged = self._reader.damaged_chunks
         if not valid.any():
@@ -256,9 +281,12 @@ class EpisodeSteps:
             "driver": driver[kept],
             "stamp_ns": ticks[kept],
         }
+        age = np.where(stamps >= 0, (ticks[:, None] - stamps) * 1e-9, np.nan)[kept]
         if self._cameras:
-            age = (ticks[:, None] - stamps) * 1e-9
-            columns["image_age"] = np.where(stamps >= 0, age, np.nan)[kept]
+            columns["image_age"] = age[:, : len(self._cameras)]
+        if self._clouds is not None:
+            columns["cloud_age"] = age[:, -1]
+        stamps = stamps[:, : len(self._cameras)]
         repeated = (np.diff(stamps[kept], axis=0) == 0) & (stamps[kept][1:] >= 0)
         report = {
             "ticks": len(ticks),
@@ -266,6 +294,7 @@ class EpisodeSteps:
             "repeated_pictures": int(repeated.sum()),
             "late_pictures": self._late,
             "damaged_chunks": damaged,
+            "clouds": self._config.cloud_source if self._config.clouds else "none",
         }
         return Aligned(columns, ticks[kept], report)
 

@@ -87,6 +87,8 @@ class Recipe:
     # (kind, seconds) -> whether a sample is left out: state, command or a camera's name
     gap: Callable[[str, float], bool] = lambda kind, seconds: False
     depth: bool = True
+    cloud_hz: float = 0.0  # of recorded clouds; 0: none
+    cloud_frame: str = "base_link"
     state_of: Callable[[float], np.ndarray] = proprioception_at
     clock: Callable[[float], float] = lambda seconds: seconds  # stamp of a moment
     arm: int = 6
@@ -134,7 +136,34 @@ def _messages(recipe: Recipe) -> list[tuple[float, str, str, bytes]]:
             if not recipe.gap(camera, seconds):
                 for topic, kind, data in _pictures(seconds, camera, recipe):
                     found.append((seconds, f"/camera/{camera}/{topic}", kind, data))
+    if recipe.cloud_hz:
+        for seconds in np.arange(0.02, recipe.seconds, 1.0 / recipe.cloud_hz):
+            if not recipe.gap("cloud", seconds):
+                found.append((seconds, "/perception/cloud", *_cloud(seconds, recipe)))
     return found
+
+
+def cloud_at(seconds: float) -> tuple[np.ndarray, np.ndarray]:
+    """(3, 3) points [m] and colours of the cloud recorded at a moment; it tells the moment.
+
+    Of the points that are recorded beside them, one is outside of the box and one no number.
+    """
+    points = np.array([[0.1 * seconds, 0.2, 0.3], [0.5, 0.1 * seconds, 0.0], [1.5, -0.5, 1.0]])
+    return points.astype(np.float32), np.array([[250, 0, 9], [1, 2, 3], [90, 80, 70]], np.uint8)
+
+
+def _cloud(seconds: float, recipe: Recipe) -> tuple[str, bytes]:
+    points, colors = cloud_at(seconds)
+    rows = np.zeros(5, [("xyz", "<f4", 3), ("bgr", "u1", 3), ("spare", "u1")])
+    rows["xyz"][:3], rows["bgr"][:3] = points, colors[:, ::-1]
+    rows["xyz"][3:] = [[5.0, 0.0, 0.0], [np.nan, 0.0, 0.0]]
+    field = TYPES["sensor_msgs/msg/PointField"]
+    fields = [field(name, 4 * i, 7, 1) for i, name in enumerate(("x", "y", "z", "rgb"))]
+    header = _header(recipe.clock(seconds), recipe.cloud_frame)
+    data = rows.view(np.uint8)
+    return _serialized(
+        "sensor_msgs/msg/PointCloud2", header, 1, 5, fields, False, 16, 80, data, True
+    )
 
 
 def _header(seconds: float, frame: str = "base_link") -> Any:
