@@ -24,12 +24,12 @@ def planar_urdf(embodiment: Embodiment, robot: Assembly) -> str:
     for element in tree.findall("mujoco"):
         tree.remove(element)
     driven = servo_joints(embodiment)
-    for joint in tree.findall("joint"):
-        if joint.attrib["name"] not in driven:
-            joint.attrib["type"] = "fixed"
+    for element in tree.findall("joint"):
+        if element.attrib["name"] not in driven:
+            element.attrib["type"] = "fixed"
             for tag in ("axis", "limit"):
-                for element in joint.findall(tag):
-                    joint.remove(element)
+                for part in element.findall(tag):
+                    element.remove(part)
     ElementTree.SubElement(tree, "link", name=WORLD)
     base = [joint for joint in robot.joints if is_base(joint.name)]
     for joint in base:
