@@ -38,6 +38,7 @@ _TANK = np.array([0.19, 0.40, 0.40])  # depth, width, height above the seat
 LID_TRAVEL = 1.75  # [rad], then it leans against the tank
 BUTTON_TRAVEL = 0.010  # [m]
 _BUTTON_HEIGHT = 0.012
+_WET_KG = 0.12  # of the sponge; one much lighter jitters out of a firm grip
 SEAT_SPOTS = np.array(
     [[-0.10, 0.14], [-0.26, 0.15], [-0.375, 0.07]]
 )  # from the hinge, and mirrored
@@ -111,7 +112,7 @@ class Toilet(StagedTask):
         self._add_toilet(spec)
         sponge = f.add_thing(spec, "sponge", self.sponge_place, self.sponge_yaw)
         size = self.sponge_size / 2
-        geom = f.add_shape(sponge, f.BOX, [0, 0, 0], size, [*self.colour, 1], "sponge", 0.04)
+        geom = f.add_shape(sponge, f.BOX, [0, 0, 0], size, [*self.colour, 1], "sponge", _WET_KG)
         geom.friction = [1.2, 0.02, 0.001]
         f.add_shape(
             sponge,
