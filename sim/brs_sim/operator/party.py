@@ -50,6 +50,7 @@ _SHUT_RAD = 0.05
 _PRESS_M = 0.006  # a fist that pushes is led so far into the door
 _RIM_PITCH = 1.0
 _RIM = (0.068, 0.046)  # from the foot of a usual bowl, outward and up [m]
+_RIM_OFFSET = np.array([[-0.09, -0.03, 0.03], [-0.03, 0.03, 0.08]])  # of the tool, placing [m]
 _LIFT_M, _DRAW_BACK_M = 0.14, 0.12
 _PLACE_DEPTH_M, _PLACE_SIDE_M = 0.12, 0.14  # of a bowl behind the front, and from the middle
 _ABOVE_M = 0.06
@@ -229,7 +230,10 @@ class PartyScript(Script):
         """Lift the door with a fist from below, beside its handle, and push it home."""
         hands, arm = self.hands, "left_arm"
         self.phase = "to the open door"
-        yield from self._before_machine(_BEFORE_SHUT_M, 0.0, _KNEE_LOW)
+        # Back off first: arms that come down with the trunk would meet the door.
+        back = stance(self._front(), _TO_MACHINE, _BEFORE_SHUT_M, 0.0)
+        yield from hands.drive_to(fixed(back))
+        yield from hands.stand_at(_KNEE_LOW, _LEAN_RAD)
         self.phase = "shut the door"
         yield from hands.squeeze(arm, 0.2)
         begin = self._angle()
@@ -317,7 +321,8 @@ class PartyScript(Script):
         spot = np.array(
             [front[0] + _PLACE_DEPTH_M, front[1] + SIDE[arm] * _PLACE_SIDE_M, FLOOR + RACK]
         )
-        offset = hand[:3, 3] - hands.objects[bowl][0]
+        # A bowl that swings in the hand must not lead it deep into the machine.
+        offset = np.clip(hand[:3, 3] - hands.objects[bowl][0], *_RIM_OFFSET)
 
         def over(above: float, back: float = 0.0) -> Callable[[], np.ndarray]:
             pose = hand.copy()

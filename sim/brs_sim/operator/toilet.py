@@ -57,6 +57,7 @@ _WIPE_NEAR_M = 0.07
 # would trip over a sponge that it pushes.
 _SEAT_STROKE = np.array([(-0.155, 0.138), (-0.36, 0.138), (-0.395, 0.09)])
 _COVER_STROKE = np.array([(-0.12, 0.09), (-0.30, 0.09), (-0.355, 0.08)])
+_COVER_SIDE_M = 0.015
 _COVER_YAW, _COVER_PITCH = 0.4, (0.45, 0.9)  # of the hand at the closed and the open cover
 _PRESS_PITCH = 0.6  # of the fist at the flush
 _OPEN_RAD, _CLOSED_RAD = 1.55, 0.05
@@ -246,7 +247,8 @@ class ToiletScript(Script):
     def _at_tab(self, angle: float) -> np.ndarray:
         """Pose of the left tool with the tab between its fingers, the cover so far open [rad]."""
         hinge = self._hinge()
-        tab = np.array([-LID[0] - TAB[0] / 2, 0.0, LID[2] - TAB[2] / 2])
+        # The finger below comes from the left: it shall bear on the middle of the tab.
+        tab = np.array([-LID[0] - TAB[0] / 2, -_COVER_SIDE_M, LID[2] - TAB[2] / 2])
         place = hinge.turned(hinge.place + tab, angle)
         pitch = float(np.interp(angle, [0.0, LID_TRAVEL], _COVER_PITCH))
         yaw = self.hands.robot.base_pose[2] - _COVER_YAW
