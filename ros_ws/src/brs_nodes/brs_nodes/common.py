@@ -218,6 +218,7 @@ class Priority(Enum):
     """Who goes first when cores are short; niceness of a node's process."""
 
     CONTROL = -10  # the path of a command
+    DECIDING = -5  # what a command waits for and no control loop does: inference
     NORMAL = 0
     LISTENING = 1  # receives what is worked on in the background: soon, but in nobody's place
     BACKGROUND = 5  # what may come late: recording, pictures

@@ -162,7 +162,7 @@ class PolicyNode(LifecycleNode):
         self.engine = ChunkEngine(
             self.predictor,
             time.perf_counter,
-            on_start=partial(set_priority, Priority.NORMAL),
+            on_start=partial(set_priority, Priority.DECIDING),
             on_answer=self._wake,
         )
 
