@@ -91,14 +91,18 @@ def add_frame(
         slots, keys, cells: the table, filled.
     """
     height, width = depth.shape
+    x0, y0, z0 = crop[0]
     x, y, z = np.empty(width), np.empty(width), np.empty(width)
     inside, joined = np.empty(width, np.bool_), np.zeros(width, np.bool_)
+    voxels = np.empty(width, np.int64)
     count = 0
     last_key, row = -1, -1
     # Of the last voxel, what is not in its cell yet.
     sum_x, sum_y, sum_z, red, green, blue, pixels = 0.0, 0.0, 0.0, 0, 0, 0, 0
     for v in range(height):
         place_row(depth[v], rays[v], pose, depth_range, crop, x, y, z, inside)
+        for u in range(width):  # of pixels that are not inside it is any number
+            voxels[u] = voxel_key(x[u] - x0, y[u] - y0, z[u] - z0, size, shape)
         if 0 < v < height - 1:
             join_row(depth[v - 1], depth[v], depth[v + 1], step, joined)
         else:
@@ -117,7 +121,7 @@ def add_frame(
                 )
             ):
                 continue
-            key = voxel_key(x[u] - crop[0, 0], y[u] - crop[0, 1], z[u] - crop[0, 2], size, shape)
+            key = voxels[u]
             if key != last_key:  # mostly it is the same
                 if row >= 0:
                     add_to(cells, row, (sum_x, sum_y, sum_z), (red, green, blue), pixels)
@@ -215,8 +219,9 @@ def join_row(
 def voxel_key(x: float, y: float, z: float, size: float, shape: tuple[int, int]) -> int:
     """Key of the voxel that a point lies in; x, y, z [m] from the grid's lower corner."""
     per_m = 1.0 / size
-    across, up = int(y * per_m) + 1, int(z * per_m) + 1
-    return ((int(x * per_m) + 1) * shape[0] + across) * shape[1] + up
+    # 32 bits, as machines turn several numbers at a time into these.
+    ahead, across, up = np.int32(x * per_m), np.int32(y * per_m), np.int32(z * per_m)
+    return ((np.int64(ahead) + 1) * shape[0] + across + 1) * shape[1] + up + 1
 
 
 @_compiled

@@ -55,13 +55,13 @@ class CloudCodec:
         Raises:
             ValueError: a position is no number.
         """
-        share = (points - self._lower) / self._size
+        share = (np.ascontiguousarray(points.T) - self._lower[:, None]) / self._size[:, None]
         if not np.isfinite(share).all():
             raise ValueError("a position is no number")
         steps = np.rint(np.clip(share, 0.0, 1.0) * _STEPS).astype("<u2")
         order = np.argsort(_curve(steps), kind="stable")
-        halves = _differences(steps[order].T).view(np.uint8).reshape(3, -1, 2)
-        shades = _differences(colors[order].T.astype(np.uint8))
+        halves = _differences(steps.take(order, axis=1)).view(np.uint8).reshape(3, -1, 2)
+        shades = _differences(colors.astype(np.uint8).T.take(order, axis=1))
         planes = (halves[..., 1], halves[..., 0], shades)
         return self._compressor.compress(b"".join(plane.tobytes() for plane in planes))
 
@@ -116,7 +116,7 @@ class CloudCodec:
 
 
 def _curve(steps: np.ndarray) -> np.ndarray:
-    """(n,) place of each (n, 3) position along a Morton curve: the bits of x, y and z mixed."""
+    """(n,) place of each (3, n) position along a Morton curve: the bits of x, y and z mixed."""
     wide = steps.astype(np.uint64)
     # Each line moves half of the bits apart, until there are two free ones behind each.
     for shift, mask in (
@@ -126,10 +126,11 @@ def _curve(steps: np.ndarray) -> np.ndarray:
         (2, 0x2492_4924_9249),
     ):
         wide = (wide | wide << np.uint64(shift)) & np.uint64(mask)
-    axes = np.array([0, 1, 2], np.uint64)
-    return np.bitwise_or.reduce(wide << axes, axis=1)
+    return np.asarray(wide[0] | wide[1] << np.uint64(1) | wide[2] << np.uint64(2))
 
 
 def _differences(planes: np.ndarray) -> np.ndarray:
     """Each number less the one before in its row, modulo the type's range."""
-    return np.diff(np.ascontiguousarray(planes), axis=1, prepend=planes[:, :1] * 0)
+    out = planes.copy()
+    out[:, 1:] -= planes[:, :-1]
+    return out
