@@ -17,6 +17,7 @@ from brs_sim.homes.catalogue import KINDS
 from brs_sim.homes.floor import Floor, Rectangle
 from brs_sim.homes.plan import Plan, draw_plan
 from brs_sim.model import robot_root
+from brs_sim.operator.reach import Reach
 from brs_sim.tasks import make_task, task_names
 from brs_sim.tasks.deeds import perform
 from brs_sim.tasks.home import Home, HomeConfig
@@ -211,6 +212,15 @@ class TestScene:
         world.reset(seed)
         perform(world, reversed(world.task.solution()))
         assert not world.task_status().success
+
+    @pytest.mark.parametrize("seed", range(2))
+    def test_the_thing_and_its_mat_are_within_reach(self, seed: int) -> None:
+        world, reach = World(R1, "home", seed), Reach(R1)
+        for grasp in world.task.grasps():
+            found = reach.solve(world, grasp)
+            assert found.position_error_m < 0.005, grasp.name
+            assert found.angle_error_rad < 0.05, grasp.name
+            assert found.overlap_m < 0.002, (grasp.name, found.overlap)
 
     def test_a_thing_beside_the_mat_does_not_count(self) -> None:
         world = World(R1, "home", 1)

@@ -17,7 +17,7 @@ _SIZES = {
     "book": ((0.070, 0.100, 0.02), (0.090, 0.125, 0.045)),
     "mug": ((0.036, 0.0, 0.08), (0.042, 0.0, 0.10)),
 }
-GRASPABLE = ("box", "can", "bottle")  # by one gripper, from the side
+GRASPABLE = ("can", "bottle")  # by one gripper, from any side
 _DENSITY = 260.0  # [kg/m^3], packages that are not quite full
 
 

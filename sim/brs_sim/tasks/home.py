@@ -111,11 +111,11 @@ class Home(StagedTask):
 
     def grasps(self) -> tuple[Grasp, ...]:
         """See Task."""
-        height = float(self.things[0].size[2]) * 0.6
+        height = float(self.things[0].size[2]) * 0.75
         return tuple(
             Grasp(
                 what,
-                tool_pose(shifted(place, 0, 0, height), piece.station[2], 0.5),
+                tool_pose(shifted(place, 0, 0, height), piece.station[2], 0.3),
                 piece.station,
             )
             for what, place, piece in (
