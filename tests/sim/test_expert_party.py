@@ -1,0 +1,53 @@
+"""The door of the dishwasher, opened by the expert of `party` through teleoperation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from brs_hardware.embodiment import load_embodiment
+from brs_hardware.teleop import TeleopMapper
+from brs_hardware.types import JoyConSample, LeaderSample
+from brs_sim.commanded import CommandedRobot
+from brs_sim.operator import ScriptedOperator
+from brs_sim.world import World
+
+R1 = load_embodiment("r1")
+TICK_S = 0.01
+
+
+def play(world: World, until: str, limit_s: float) -> ScriptedOperator:
+    """The expert drives the world until it begins a phase, at most for so long."""
+    operator, mapper = ScriptedOperator(R1, "party", 0), TeleopMapper(R1)
+    robot = CommandedRobot(world, "teleop")
+    while until not in operator.phase and world.time_s < limit_s:
+        now_s, state = world.time_s, world.whole_body_state()
+        action = operator.act(now_s, state, world.objects())
+        output = mapper.update(
+            now_s,
+            LeaderSample(now_s, action.left_arm, action.right_arm),
+            JoyConSample(now_s, action.left_stick, action.left_buttons),
+            JoyConSample(now_s, action.right_stick, action.right_buttons),
+            state,
+        )
+        robot.apply(output.command)
+        world.step(TICK_S)
+    return operator
+
+
+def before_the_dishwasher(ahead: float) -> World:
+    """The robot stands that far from the front of the dishwasher [m]."""
+    world = World(R1, "party", 0)
+    hinge = world.objects()["door"][0]
+    world.chassis.place(np.array([hinge[0] - ahead, hinge[1] - 0.1, 0.0]))
+    return world
+
+
+@pytest.mark.timeout(300)
+def test_the_dishwasher_is_opened_by_its_handle() -> None:
+    world = before_the_dishwasher(0.9)
+    operator = play(world, "to the table", 45.0)
+    assert operator.phase == "to the table"
+    assert world.fixtures()["door"] > world.task.config.open_rad
+    assert world.task_status().done[:2] == (True, True)
+    assert not world.violations()
