@@ -52,6 +52,10 @@ class Backends:
         def small() -> SmallModels:
             from brs_ml.anomaly.small import SmallModels
 
+            if not self.small.is_file():
+                raise AnomalyError(
+                    "there are no small models", where=str(self.small), remedy="brs monitor train"
+                )
             if not loaded:
                 loaded.append(SmallModels.load(self.small))
             return loaded[0]

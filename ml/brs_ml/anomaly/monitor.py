@@ -70,7 +70,7 @@ class VideoScores:
 def score_video(
     scorer: SegmentScorer, frames: Iterable[np.ndarray | None], rate_hz: float = 10.0
 ) -> VideoScores:
-    """Scores of a video; frames are held for one segment at a time.
+    """Scores of a video, without pictures; frames are held for one segment at a time.
 
     Args:
         scorer: of segments.
@@ -82,7 +82,7 @@ def score_video(
     for i, frame in enumerate(frames):
         segment = buffer.push(frame, i / rate_hz)
         if segment is not None:
-            segments.append(scorer.score(segment))
+            segments.append(scorer.score(segment).without_pictures())
     return VideoScores(
         tuple(segments), frame_scores([row.score for row in segments], scorer.config)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -45,6 +45,11 @@ class SegmentScore:
     keywords: tuple[KeywordScore, ...]  # in the order of the texts
     parts: Parts  # the largest of each over the texts
     score: float | None  # of those, fused; None: nothing is known
+
+    def without_pictures(self) -> SegmentScore:
+        """The same without contexts, to be kept for long."""
+        rows = [replace(row, position=None, temporal=None) for row in self.keywords]
+        return replace(self, keywords=tuple(rows))
 
     def worst(self) -> KeywordScore | None:
         """The text with the highest score, None where none is known."""
