@@ -1,4 +1,4 @@
-"""Skills that the toilet's expert shares with others, on small scenes."""
+"""Skills of the toilet's expert on small scenes, and one whole episode."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from brs_hardware.embodiment import load_embodiment
 from brs_sim.geometry import tool_pose
 from brs_sim.operator.motions import yaw_of
+from brs_sim.operator.rollout import Delays, roll_out
 from brs_sim.operator.surfaces import (
     Hinge,
     Wiping,
@@ -119,3 +120,19 @@ def test_wiping_counts_what_the_tool_lay_on() -> None:
     wiping.tries = 1
     wiping.look(np.array([0.4, 0.0, 0.42]), 0.4)
     assert wiping.enough
+
+
+@pytest.mark.timeout(300)
+def test_the_toilet_is_cleaned() -> None:
+    lid: list[float] = []
+    rollout = roll_out(
+        R1,
+        "toilet",
+        seed=3,
+        delays=Delays(sight_s=0.02, command_s=0.01, jitter_s=0.006),
+        watch=lambda world: lid.append(world.fixtures()["lid"]),
+    )
+    assert rollout.finished
+    assert rollout.done == (True,) * 6
+    assert max(lid) > 1.6  # lifted past its balance, and lowered again
+    assert abs(lid[-1]) < 0.02
