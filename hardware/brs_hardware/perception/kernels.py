@@ -220,8 +220,8 @@ def voxel_key(x: float, y: float, z: float, size: float, shape: tuple[int, int])
     """Key of the voxel that a point lies in; x, y, z [m] from the grid's lower corner."""
     per_m = 1.0 / size
     # 32 bits, as machines turn several numbers at a time into these.
-    ahead, across, up = np.int32(x * per_m), np.int32(y * per_m), np.int32(z * per_m)
-    return ((np.int64(ahead) + 1) * shape[0] + across + 1) * shape[1] + up + 1
+    ahead, across = int(np.int32(x * per_m)) + 1, int(np.int32(y * per_m)) + 1
+    return (ahead * shape[0] + across) * shape[1] + int(np.int32(z * per_m)) + 1
 
 
 @_compiled
