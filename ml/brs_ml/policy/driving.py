@@ -21,7 +21,7 @@ from typing import Protocol
 import numpy as np
 
 from brs_ml.policy.errors import PolicyError
-from brs_ml.policy.policy import Chunk, Observation
+from brs_ml.policy.observation import Chunk, Observation
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip("torch")
-
 from brs_ml.policy.driving import ChunkDriver, Horizon, Seen
 from brs_ml.policy.errors import PolicyError
-from brs_ml.policy.policy import Chunk, Observation
+from brs_ml.policy.observation import Chunk, Observation
 
 
 class Clockwork:
