@@ -32,6 +32,7 @@ FOLLOWED = ("policy/command", "perception/cloud", "perception/state")
 # What a node opens depends on its parameters: it is started with each of these, too.
 VARIANTS: dict[str, list[dict[str, object]]] = {
     "perception": [{"cameras": "simulated", "fuse": False}, {"transport": "compressed"}],
+    "external_sim": [{"targets": "arrays"}],
     # The first asks the server.
     "policy": [{"checkpoint": "clouds"}, {"checkpoint": "pictures"}],
 }
