@@ -1,4 +1,4 @@
-"""The door of the dishwasher, opened by the expert of `party` through teleoperation."""
+"""The door of the dishwasher, opened and shut by the expert of `party` through teleoperation."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from brs_hardware.teleop import TeleopMapper
 from brs_hardware.types import JoyConSample, LeaderSample
 from brs_sim.commanded import CommandedRobot
 from brs_sim.operator import ScriptedOperator
+from brs_sim.tasks.party import FLOOR, RACK
 from brs_sim.world import World
 
 R1 = load_embodiment("r1")
@@ -51,3 +52,17 @@ def test_the_dishwasher_is_opened_by_its_handle() -> None:
     assert world.fixtures()["door"] > world.task.config.open_rad
     assert world.task_status().done[:2] == (True, True)
     assert not world.violations()
+
+
+@pytest.mark.timeout(300)
+def test_the_dishwasher_is_shut_when_the_bowls_are_in_it() -> None:
+    world = before_the_dishwasher(1.2)
+    world.turn_fixture("door", 1.45)
+    front = world.objects()["door"][0]
+    for name, side in (("bowl_left", 0.14), ("bowl_right", -0.14)):
+        place = np.array([front[0] + 0.13, front[1] + side, FLOOR + RACK + 0.002])
+        world.place_object(name, (place, np.array([1.0, 0.0, 0.0, 0.0])))
+    play(world, "lower arms", 45.0)
+    world.step(0.5)
+    assert world.fixtures()["door"] == pytest.approx(0.0, abs=world.task.config.closed_rad)
+    assert all(world.objects()[name][0][0] > front[0] for name in ("bowl_left", "bowl_right"))

@@ -31,6 +31,7 @@ from brs_sim.tasks.party import (
 
 _BOWLS = {"left_arm": "bowl_left", "right_arm": "bowl_right"}
 _CARRY = np.array([0.42, 0.28, -0.05])  # of the hands from the carrier of the arms [m]
+_NEAR = np.array([0.25, 0.30, 0.0])
 _CARRY_PITCH = 0.4
 _KNEE, _LEAN_RAD, _KNEE_LOW = -0.9, 0.6, -1.3
 _TO_MACHINE, _TO_TABLE = 0.0, -np.pi / 2  # ways that the robot faces [rad]
@@ -142,8 +143,8 @@ class PartyScript(Script):
 
     # -- whole body ------------------------------------------------------------------------
 
-    def _carry(self, arm: str, speed: float = 0.9) -> Motion:
-        angles = self.hands.posture(arm, _CARRY * [1, SIDE[arm], 1], _CARRY_PITCH)
+    def _carry(self, arm: str, speed: float = 0.9, place: np.ndarray = _CARRY) -> Motion:
+        angles = self.hands.posture(arm, place * [1, SIDE[arm], 1], _CARRY_PITCH)
         yield from self.hands.move_arm(arm, angles, speed)
 
     def _go(self, where: str, goal: np.ndarray, knee: float = _KNEE) -> Motion:
@@ -233,6 +234,7 @@ class PartyScript(Script):
         # Back off first: arms that come down with the trunk would meet the door.
         back = stance(self._front(), _TO_MACHINE, _BEFORE_SHUT_M, 0.0)
         yield from hands.drive_to(fixed(back))
+        yield from self._carry("right_arm", place=_NEAR)  # it would lie on the door
         yield from hands.stand_at(_KNEE_LOW, _LEAN_RAD)
         self.phase = "shut the door"
         yield from hands.squeeze(arm, 0.2)
@@ -254,9 +256,10 @@ class PartyScript(Script):
         goal = stance(self._front(), _TO_MACHINE, _AHEAD_SHUT_M, 0.0)
         yield from hands.drive_to(fixed(goal), 6.0)
         yield from trace(hands, arm, fist, _SHUT_RADIUS_M * begin + 0.1, 0.16)
-        home = fist(1.0)
-        home[0, 3] += 0.02
-        yield from hands.reach(arm, fixed(home), 0.1, 0.3)
+        if self._angle() > _SHUT_RAD:
+            home = fist(1.0)
+            home[0, 3] += 0.02
+            yield from hands.reach(arm, fixed(home), 0.1, 0.3)
         yield from retreat(hands, arm)
         yield from together(hands.release(arm), self._carry(arm))
 
