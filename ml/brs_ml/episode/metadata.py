@@ -16,7 +16,7 @@ from brs_ml.episode.errors import EpisodeError
 # rosbag2's metadata of Jazzy and Kilted: QoS policies by name, type hashes, ROS distribution.
 METADATA_VERSION = 9
 LONGEST_NAME = 80
-_FAST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_CSafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 4_000  # levels that libyaml goes down in any case
 INFINITE = {"sec": 9223372036, "nsec": 854775807}
 
@@ -284,7 +284,7 @@ def parse_yaml(text: str) -> Any:
     brackets = text.count("[") + text.count("{")
     columns = max(map(len, text.splitlines()), default=0)
     shallow = brackets + 2 * columns <= _DEEPEST
-    return yaml.load(text, Loader=_FAST if shallow else yaml.SafeLoader)
+    return yaml.load(text, Loader=_CSafeLoader) if shallow else yaml.safe_load(text)
 
 
 def parse_qos(text: str) -> tuple[Qos, ...]:

@@ -137,7 +137,7 @@ def test_shanghaitech(tmp_path: Path) -> None:
     masks.mkdir()
     np.save(masks / "01_0014.npy", np.array([0, 1]))
     assert load_dataset("shanghaitech", tmp_path)[0].truth.tolist() == [False, True]
-    np.save(masks / "01_0014.npy", np.array([{"code": 1}, None]), allow_pickle=True)
+    np.array([{"code": 1}, None]).dump(masks / "01_0014.npy")
     with pytest.raises(AnomalyError, match="01_0014"):
         load_dataset("shanghaitech", tmp_path)
 
