@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
 
+# The same examples on every machine, however busy it is.
+settings.register_profile("brs", deadline=None, derandomize=True)
+settings.load_profile("brs")
 CAP_SYS_PTRACE, CAP_SYS_ADMIN = 19, 21  # bits of the kernel's linux/capability.h
 
 
