@@ -112,6 +112,7 @@ class PolicyOnRobot(SteppedDriver):
         if self._cloud is not None:
             crop = self._cloud.crop
             self._codec = CloudCodec(crop.lower.tolist(), crop.upper.tolist())
+            self._points = card.config.pointnet.points or self._cloud.points
 
     def start(self, seed: int) -> None:
         """See SteppedDriver."""
@@ -157,7 +158,7 @@ class PolicyOnRobot(SteppedDriver):
         if self._cloud is not None and self._fusion is not None:
             found = self._fusion.fuse(views_of(self.robot, state, drawn)).cloud
             packed = self._codec.pack(found.points, found.colors)
-            cloud = self._codec.points(packed, self._cloud.points)
+            cloud = self._codec.points(packed, self._points)
         return Seen(round(world.time_s * 1e9), proprioception(state), cloud, images)
 
     def _as_kept(self, frame: CameraFrame) -> np.ndarray:
