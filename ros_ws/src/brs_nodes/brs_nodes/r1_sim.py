@@ -28,9 +28,11 @@ from brs_nodes.camera_topics import CameraPublisher, Rates
 from brs_nodes.common import (
     LATCHED,
     Diagnostics,
+    Priority,
     declare,
     parameter,
     run,
+    set_priority,
 )
 from brs_nodes.driver_topics import DriverTopics
 from brs_nodes.sim_status import SimulatedStatus
@@ -46,6 +48,8 @@ TASK_HZ = 5.0
 # Behind by more than this, the simulator gives up catching up and lets time slip. What slips is
 # missing from every way that the base drives, so it is told.
 LATEST_S = 0.5
+# Behind by more than this, it draws no pictures until it has caught up.
+LATE_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,8 @@ class R1SimNode(Node):
         self._time_base_s = time.time() if not self.publish_clock else 0.0
         self._reached = 0.0  # measured realtime factor
         self._slipped_s = 0.0  # wall time that was never simulated
-        self._latest_s = 0.0  # how far the simulator has been behind
+        self._behind_s = 0.0  # how far the simulator is behind
+        self._latest_s = 0.0  # and has been at most
         self._failure = ""
         self._task_reported: TaskStatus | None = None
         self._closing = threading.Event()
@@ -117,6 +122,8 @@ class R1SimNode(Node):
     # -- physics ---------------------------------------------------------------------------
 
     def _simulate(self) -> None:
+        # A real robot does not wait for pictures: what is late here is never simulated.
+        set_priority(Priority.DECIDING)
         # Making a GL context stops the whole process for a moment; feedback starts after it.
         self._camera_ready.wait()
         step_s = 1.0 / FEEDBACK_HZ
@@ -131,7 +138,8 @@ class R1SimNode(Node):
                 self._publish_feedback(count)
                 due_s += pace_s
                 left_s = due_s - time.monotonic()
-                self._latest_s = max(self._latest_s, -left_s)
+                self._behind_s = -left_s
+                self._latest_s = max(self._latest_s, self._behind_s)
                 if left_s > 0:
                     time.sleep(left_s)
                 elif left_s < -LATEST_S:
@@ -200,8 +208,8 @@ class R1SimNode(Node):
     # -- cameras ---------------------------------------------------------------------------
 
     def _film(self) -> None:
-        # At the priority of the physics: a thread of less, kept from its core while it holds
-        # Python's lock, would keep the physics from theirs.
+        # Of no less priority than others: a thread that is kept from its core while it holds
+        # Python's lock keeps the physics from theirs.
         try:
             renderer = CameraRenderer(self.world)
             for name in self._cameras:
@@ -220,6 +228,9 @@ class R1SimNode(Node):
                 next_s = now_s
             if now_s < next_s:
                 self._closing.wait(min((next_s - now_s) / self.parameters.realtime_factor, 0.05))
+                continue
+            if self._behind_s > LATE_S and now_s < next_s + period_s:
+                self._closing.wait(LATE_S)  # the physics first, for one picture's time at most
                 continue
             next_s = max(next_s + period_s, now_s)
             snapshot = self.world.snapshot()
