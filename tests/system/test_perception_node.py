@@ -161,7 +161,7 @@ def test_frames_of_others_half_frames_and_missing_joints_are_told_by_name(ros: H
     assert health[-1].status[0].level == b"\x01"
     robot.sending.add("head")
     ros.wait_for(lambda: len(states[-1].cameras) == 3, "all well again", tick=robot.tick)
-    assert "head: well again" in node.output
+    ros.wait_for(lambda: "head: well again" in node.output, "a line that says so")
 
     robot.feels_joints = False
     ros.wait_for(lambda: not states[-1].cameras, "no cloud without joints", tick=robot.tick)

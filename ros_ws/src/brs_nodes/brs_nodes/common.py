@@ -218,7 +218,7 @@ class Priority(Enum):
     """Who goes first when cores are short; niceness of a node's process."""
 
     CONTROL = -10  # the path of a command
-    DECIDING = -5  # no control loop, but what one waits for: inference, a simulated robot
+    DECIDING = -5  # no control loop, but what one waits for: inference
     NORMAL = 0
     LISTENING = 1  # receives what is worked on in the background: soon, but in nobody's place
     BACKGROUND = 5  # what may come late: recording, pictures

@@ -28,11 +28,9 @@ from brs_nodes.camera_topics import CameraPublisher, Rates
 from brs_nodes.common import (
     LATCHED,
     Diagnostics,
-    Priority,
     declare,
     parameter,
     run,
-    set_priority,
 )
 from brs_nodes.driver_topics import DriverTopics
 from brs_nodes.sim_status import SimulatedStatus
@@ -122,8 +120,6 @@ class R1SimNode(Node):
     # -- physics ---------------------------------------------------------------------------
 
     def _simulate(self) -> None:
-        # A real robot does not wait for pictures: what is late here is never simulated.
-        set_priority(Priority.DECIDING)
         # Making a GL context stops the whole process for a moment; feedback starts after it.
         self._camera_ready.wait()
         step_s = 1.0 / FEEDBACK_HZ
