@@ -31,7 +31,7 @@ from brs_hardware.perception.pinhole import rays
 from brs_hardware.transforms import invert
 
 _USUAL_VOXELS = 16_384  # of a camera; a table for many more is slow to empty and to search
-_CELL_VOXELS = 6.0  # edge of a cell of farthest-point sampling; changes its speed only
+_BUCKET_HEIGHT = 5  # of the k-d lines of farthest-point sampling; changes its speed only
 
 
 class RobotFilter(Protocol):
@@ -62,7 +62,7 @@ class CloudFusion:
         robot_filter: removes the robot's own points; None leaves them in.
 
     Raises:
-        ConfigError: Numba or MuJoCo is not installed.
+        ConfigError: Numba, fpsample or MuJoCo is not installed.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class CloudFusion:
     ) -> None:
         self.config = config
         self._embodiment, self._robot_filter = embodiment, robot_filter
-        self._kernels, self._sampling = _compiled()
+        self._kernels, self._sampler = _library("numba"), _library("fpsample")
         self._kinematics = Kinematics(embodiment)
         self._memory = PointMemory(config.hold_s)
         self._crop = np.array([config.crop.lower, config.crop.upper])
@@ -97,7 +97,6 @@ class CloudFusion:
         joints = {name: np.zeros(len(group.joints)) for name, group in groups.items()}
         other = CloudFusion(self._embodiment, self.config, self._robot_filter)
         other.fuse([View(next(iter(self._tables)), frame, Posture(0.0, joints, None))])
-        self._sampling.farthest(np.zeros((1, 3), np.float32), 1, self.config.voxel_m)
 
     def fuse(
         self,
@@ -244,8 +243,9 @@ class CloudFusion:
         if sampling == "random":
             random = np.random.default_rng(round(abs(stamp_s) * 1e9))
             return np.sort(random.choice(len(points), wanted, replace=False))
-        edge = _CELL_VOXELS * self.config.voxel_m
-        return np.asarray(self._sampling.farthest(points, wanted, edge))
+        height = min(_BUCKET_HEIGHT, int(math.log2(len(points))))
+        chosen = self._sampler.bucket_fps_kdline_sampling(points, wanted, height, start_idx=0)
+        return np.asarray(chosen, dtype=int)
 
 
 class _VoxelTable:
@@ -287,14 +287,19 @@ def _moved(pose: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(points @ turn.T + way)
 
 
-def _compiled() -> tuple[Any, Any]:
-    """The modules `kernels` and `sampling`, whose Numba nobody needs who makes no clouds."""
+def _library(name: str) -> Any:
+    """Numba's kernels or fpsample, which nobody needs who makes no clouds."""
     try:
-        from brs_hardware.perception import kernels, sampling
+        if name == "numba":
+            from brs_hardware.perception import kernels
+
+            return kernels
+        import fpsample
+
+        return fpsample
     except ImportError as error:
-        if error.name is None or error.name.split(".")[0] != "numba":
+        if error.name is None or error.name.split(".")[0] != name:
             raise
         raise ConfigError(
-            "clouds need numba, which is not installed", remedy="pip install brs[perception]"
+            f"clouds need {name}, which is not installed", remedy="pip install brs[perception]"
         ) from None
-    return kernels, sampling
