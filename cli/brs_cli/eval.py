@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from brs_cli.eval_config import EvalConfig, EvalOptions, parse
@@ -24,6 +23,7 @@ from brs_cli.eval_report import Report, lost_trial, make_report, row_report
 from brs_cli.eval_rows import Row, rows_of
 from brs_cli.eval_trials import Item, Job, make_driver
 from brs_cli.eval_workers import Begun, Outcome, Tell, run_items
+from brs_cli.progress import Bar
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import ConfigError
 from brs_ml.episode.metadata import write_atomically
@@ -39,7 +39,7 @@ def main() -> None:
         raise SystemExit(0 if arguments else 2)
     options, config = parse(arguments)
     rows = rows_of(options, config)
-    with _Bar(sum(len(row.seeds) for row in rows)) as bar:
+    with _TrialBar("trials", sum(len(row.seeds) for row in rows)) as bar:
         report = evaluate(options, config, rows, bar)
     Console().print(_table(report))
     print(options.folder / "report.html")
@@ -134,31 +134,18 @@ def _differs(outcome: Outcome, trial: Trial) -> tuple[str, ...]:
     return (*outcome.lost, "the film shows another course of events than was judged")
 
 
-class _Bar:
-    """A progress bar of trials; why attempts were lost stays, a line each."""
-
-    def __init__(self, trials: int) -> None:
-        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        shown = [TextColumn(c) if isinstance(c, str) else c for c in columns]
-        self._progress = Progress(*shown, console=Console(stderr=True))
-        self._task = self._progress.add_task("trials", total=trials)
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+class _TrialBar(Bar):
+    """Counts trials; why attempts were lost stays, a line each."""
 
     def __call__(self, told: Begun | Outcome) -> None:
         if isinstance(told, Begun):
             return
         for why in told.lost:
-            self._progress.console.print(f"seed {told.item.seed}: {why}")
+            self.progress.console.print(f"seed {told.item.seed}: {why}")
         if told.item.film:
-            self._progress.update(self._task, description="filming failures")
+            self.progress.update(self.task, description="filming failures")
         else:
-            self._progress.advance(self._task)
+            self.progress.advance(self.task)
 
 
 def _table(report: Report) -> Table:

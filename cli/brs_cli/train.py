@@ -16,11 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from brs_cli.assignments import assignments
 from brs_cli.dataset_clouds import layout_of
+from brs_cli.progress import Bar
 from brs_hardware.config import build, did_you_mean, load_yaml, named_file
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import ConfigError
@@ -91,7 +89,7 @@ def main() -> None:
     with ExitStack() as stack:
         reports: list[Any] = []
         if os.environ.get("RANK", "0") == "0":
-            reports.append(stack.enter_context(_Bar(config.training.steps)))
+            reports.append(stack.enter_context(_TrainingBar("training", config.training.steps)))
             if options.tensorboard:
                 board = TensorBoard(out / "tensorboard")
                 stack.callback(board.close)
@@ -105,27 +103,14 @@ def main() -> None:
     print(path)
 
 
-class _Bar:
-    """A progress bar with the last losses; validation errors stay, a line each."""
-
-    def __init__(self, steps: int) -> None:
-        columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        shown = [TextColumn(c) if isinstance(c, str) else c for c in columns]
-        self._progress = Progress(*shown, console=Console(stderr=True))
-        self._task = self._progress.add_task("training", total=steps)
-
-    def __enter__(self) -> _Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+class _TrainingBar(Bar):
+    """Counts steps, with the last loss; validation errors stay, a line each."""
 
     def __call__(self, step: int, measured: Mapping[str, float]) -> None:
-        self._progress.update(self._task, completed=step)
+        self.progress.update(self.task, completed=step)
         if "train/loss" in measured:
             text = f"loss {measured['train/loss']:.4f}"
-            self._progress.update(self._task, description=text)
+            self.progress.update(self.task, description=text)
         else:
             values = "  ".join(f"{name} {value:.3f}" for name, value in measured.items())
-            self._progress.console.print(f"step {step}: {values}")
+            self.progress.console.print(f"step {step}: {values}")
