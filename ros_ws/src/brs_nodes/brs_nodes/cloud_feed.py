@@ -68,6 +68,7 @@ class CloudFeed:
         self._throttles = {name: Throttle(cloud_hz) for name in cameras}
         # Who owns a camera judges its pictures; those that come by topics are judged here.
         self._qualities = {name: FrameQuality() for name in cameras if transport is not None}
+        self._unjudged: dict[str, CameraFrame] = {}
         for group in robot.GROUPS:
             topic = robot.group(group).feedback_topic
             self._open(group, topic, JointState, _STREAM, partial(self._take_joints, group))
@@ -114,8 +115,14 @@ class CloudFeed:
 
     def _take_part(self, camera: str, matcher: FrameMatcher, part: str, message: Any) -> None:
         for frame in matcher.add(part, message):
-            self._qualities[camera].look(frame)
+            self._unjudged[camera] = frame
             self.add_frame(camera, frame)
+
+    def judge(self) -> None:
+        """Judge the newest pictures that came by topics; for when no cloud waits for them."""
+        while self._unjudged:
+            camera, frame = self._unjudged.popitem()
+            self._qualities[camera].look(frame)
 
     def poor_pictures(self) -> list[str]:
         """What is wrong with pictures that came by topics and are used all the same."""

@@ -70,8 +70,10 @@ class CloudWorker:
                 fused = self._fuser.step(now_s(self._node))
                 if fused is not None:
                     self._publish(fused, time.perf_counter() - began_s)
+                    self._feed.judge()
                     told_s = time.monotonic()
                 elif time.monotonic() - told_s > _SILENT_S:
+                    self._feed.judge()
                     self._tell_silence()
                     told_s += _SILENT_S
                 self._tell_problems()
