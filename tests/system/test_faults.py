@@ -34,6 +34,7 @@ NAMES = {
 }
 # So long may one rig's faults take on a busy computer.
 PATIENCE_S = 900.0
+STOPS_WITHIN_MS = 100.0
 Measure = Callable[..., dict[str, Any]]
 pytestmark = pytest.mark.timeout(2 * PATIENCE_S)  # the first test of a kind runs all of them
 
@@ -78,7 +79,7 @@ def test_fault(kind: str, name: str, measure: Measure, refused: Callable[[str], 
     outcome = outcomes[name]
     # No command that breaks a limit is forgiven, whatever came of the fault.
     assert not outcome["unsafe"], outcome["problem"]
-    if outcome["problem"] or _lost(outcome):
+    if outcome["problem"] or _lost(outcome) or outcome["slowest_stop_ms"] > STOPS_WITHIN_MS:
         # A busy computer kept the stack from its work, once; twice is its own fault.
         warnings.warn(f"a second try; the first: {outcome}", stacklevel=1)
         (outcome,) = measure(kind, name)["outcomes"]
@@ -89,7 +90,7 @@ def test_fault(kind: str, name: str, measure: Measure, refused: Callable[[str], 
     assert not outcome["unsafe"]
     assert not _lost(outcome)
     assert outcome["seen"] and outcome["recovery_s"] is not None
-    assert outcome["slowest_stop_ms"] <= 100.0
+    assert outcome["slowest_stop_ms"] <= STOPS_WITHIN_MS
     assert (outcome["still_s"] is None) == (outcome["follows"] is not None)
 
 
