@@ -76,15 +76,29 @@ def stack_faults(rig: Rig) -> list[Fault]:
         *leader_faults(rig.leader),
         *process_faults(rig.pid),
         *camera_faults(rig.camera),
-        *command_faults(),
+        *command_faults(rig),
     ]
     if rig.disk is not None:
         faults.append(disk_fault(rig.disk))
     return faults
 
 
-def command_faults() -> list[Fault]:
+def command_faults(rig: Rig) -> list[Fault]:
     """Commands that should not come, on the topic of a selected source."""
+
+    def prepare(flood: Flood) -> Callable[[], None]:
+        def start() -> None:
+            known = rig.watch.publishers("teleop")
+            flood.prepare()
+            # The robot may hear it from its first message on: so must who judges the robot.
+            rig.wait(
+                "the monitor to find the flood",
+                lambda: rig.watch.publishers("teleop") - known,
+                PATIENCE_S,
+            )
+
+        return start
+
     wrong = Flood("--source", "policy")
     right = Flood()
     nan = Flood("--not-a-number", "--rate-hz", "1000")
@@ -97,7 +111,7 @@ def command_faults() -> list[Fault]:
             wrong.stop,
             Sign.LOG,
             "carries a command of 'policy'; ignored",
-            prepare=wrong.prepare,
+            prepare=prepare(wrong),
             stops=False,
             loses="/teleop/command",
         ),
@@ -107,7 +121,7 @@ def command_faults() -> list[Fault]:
             "a steady stream within all limits leaves the robot node",
             right.start,
             right.stop,
-            prepare=right.prepare,
+            prepare=prepare(right),
             stops=False,
             loses="/teleop/command",
         ),
@@ -119,7 +133,7 @@ def command_faults() -> list[Fault]:
             nan.stop,
             Sign.SAFETY,
             "not_a_number",
-            prepare=nan.prepare,
+            prepare=prepare(nan),
             loses="/teleop/command",
         ),
     ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
+import math
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -24,12 +27,42 @@ SHORTEST_S = 0.001
 _TAP = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=400, reliability=ReliabilityPolicy.BEST_EFFORT
 )
+# Of a flood, the newest: reading all of it would hold up what is to be judged. What is left out
+# counts as lost.
 _FLOOD_TAP = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST, depth=10_000, reliability=ReliabilityPolicy.BEST_EFFORT
+    history=HistoryPolicy.KEEP_LAST, depth=40, reliability=ReliabilityPolicy.BEST_EFFORT
 )
 # Topics are read one after the other, and what a flood washed away shows in the next message that
-# comes through; what is older than this is surely known of all of them.
-_SETTLE_S = 0.5
+# comes through. So what came is judged only after so long: a flood also delays, by seconds, and
+# how long ago it was published says nothing of what is still to come.
+_SETTLE_S = 1.0
+
+
+class Sorter:
+    """What was published, in that order, once all that came before it is surely here."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[float, int, Any]] = []
+        self._count = 0
+        self._newest_s = -math.inf  # publication
+        self._read: deque[tuple[float, float]] = deque()  # when, and the newest publication then
+
+    def add(self, published_s: float, row: Any) -> None:
+        """Something came, of any moment; of two of one moment, the first one comes first."""
+        self._count += 1
+        self._rows.append((published_s, self._count, row))
+        self._newest_s = max(self._newest_s, published_s)
+
+    def due(self, now_s: float) -> list[tuple[float, Any]]:
+        """What was published up to the newest that came at least `_SETTLE_S` ago."""
+        self._read.append((now_s, self._newest_s))
+        complete_s = -math.inf
+        while self._read[0][0] <= now_s - _SETTLE_S:
+            complete_s = self._read.popleft()[1]
+        self._rows.sort(key=lambda row: row[:2])
+        count = bisect.bisect_right(self._rows, complete_s, key=lambda row: row[0])
+        due, self._rows = self._rows[:count], self._rows[count:]
+        return [(published_s, row) for published_s, _, row in due]
 
 
 class Watch:
@@ -49,8 +82,7 @@ class Watch:
         # Not spun by any executor; `take` empties its subscriptions.
         self._node = Node("safety_monitor", context=context, use_global_arguments=False)
         self._taps: list[tuple[str, str, Any]] = []
-        self._waiting: list[tuple[float, int, str, str, Any, bytes]] = []
-        self._count = 0
+        self._sorter = Sorter()
         self._good_s = 0.0
         self._counted: dict[bytes, tuple[int, float]] = {}  # newest count of a publisher, and when
         # Since when the base has been told to stand, and has stood; None while not.
@@ -80,18 +112,13 @@ class Watch:
             with tap.handle:
                 while taken := tap.handle.take_message(tap.msg_type, False):
                     message, info = taken
-                    self._count += 1
                     gid = info.get("publisher_gid")
                     publisher = bytes(gid["data"]) if gid else b""
                     published_s = info["source_timestamp"] * 1e-9
-                    row = (published_s, self._count, role, part, message, publisher)
-                    self._waiting.append(row)
+                    self._sorter.add(published_s, (role, part, message, publisher))
                     if role == "source" or (role, part) == ("command", "base"):
                         self._look_for_gap(role, part, published_s, info, publisher)
-        self._waiting.sort(key=lambda row: row[:2])
-        due = [row for row in self._waiting if row[0] < now_s - _SETTLE_S]
-        self._waiting = self._waiting[len(due) :]
-        for published_s, _, role, part, message, publisher in due:
+        for published_s, (role, part, message, publisher) in self._sorter.due(now_s):
             getattr(self, f"_on_{role}")(part, published_s, message, publisher)
 
     def _look_for_gap(
@@ -99,10 +126,10 @@ class Watch:
     ) -> None:
         """Tells of lost messages right after the last that came before them."""
         number = info.get("publication_sequence_number") or 0
-        before, before_s = self._counted.get(publisher, (number, published_s))
+        # Of one that was not heard before, all of its earlier messages were missed.
+        before, before_s = self._counted.get(publisher, (0, published_s - _SETTLE_S))
         if number > before + 1:
-            row = (before_s, self._count, f"{role}_gap", part, published_s, publisher)
-            self._waiting.append(row)
+            self._sorter.add(before_s, (f"{role}_gap", part, published_s, publisher))
         self._counted[publisher] = number, published_s
 
     def _on_source_gap(self, source: str, _: float, until_s: float, __: bytes) -> None:
@@ -163,6 +190,11 @@ class Watch:
         since = [self._rests_s[what] for what, counts in wanted.items() if counts]
         known = [moment for moment in since if moment is not None]
         return max(known) if len(known) == len(since) else None
+
+    def publishers(self, source: str) -> set[bytes]:
+        """Who commands by the topic of a source, as far as they were found."""
+        found = self._node.get_publishers_info_by_topic(f"{source}/command")
+        return {bytes(publisher.endpoint_gid) for publisher in found}
 
     def close(self) -> None:
         """Give up all topics."""

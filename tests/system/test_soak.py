@@ -9,6 +9,7 @@ import pytest
 
 from brs_cli.fault_report import markdown
 from brs_cli.fault_table import Outcome
+from brs_cli.fault_watch import Sorter
 from brs_cli.memory import Growth, MemoryWatch, _fit
 from brs_cli.soak import Report, _shuffled
 from brs_sim.faults import Fault
@@ -72,3 +73,17 @@ def test_the_page_shows_figures_and_says_what_was_not_measured() -> None:
     page = markdown(rows, 0, 1234)
     assert "| cable | holds | 0.21 s | 84 ms | 2.0 s | 0 |" in page
     assert "| loss | **not measured: no right to** |" in page and "1,234" in page
+
+
+def test_what_comes_late_still_gets_its_place_in_the_order_of_publication() -> None:
+    """All of it is seconds old, as in a flood: only how long it has been here counts."""
+    sorter = Sorter()
+    sorter.add(1.00, "base")
+    assert not sorter.due(10.0)
+    sorter.add(0.99, "its cause, later")
+    sorter.add(1.20, "next")
+    assert not sorter.due(10.9)
+    assert sorter.due(11.0) == [(0.99, "its cause, later"), (1.00, "base")]
+    assert not sorter.due(11.5)
+    sorter.add(1.10, "older than what was read before it")
+    assert [row for _, row in sorter.due(12.5)] == ["older than what was read before it", "next"]
