@@ -104,8 +104,8 @@ class Rig(Session):
             for name, value in kept.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
         # From here on, not before, so that the launched processes do not inherit it: motors and
-        # thumbs answer at once, whatever else the computer does.
-        set_priority(Priority.CONTROL)
+        # thumbs answer at once, and the monitor hears all, whatever else the computer does.
+        set_priority(Priority.CONTROL, every_thread=True)
         sys.setswitchinterval(0.0005)
         self.leader = EmulatedJoyLo(leader)
         self.leader.start()
@@ -140,7 +140,7 @@ class Rig(Session):
         self._inbox.close()
         super().__exit__(kind, error, trace)
         self.leader.stop()
-        set_priority(Priority.NORMAL)
+        set_priority(Priority.NORMAL, every_thread=True)
         sys.setswitchinterval(self._switch_interval_s)
         if self.disk is not None:
             self.disk.close()

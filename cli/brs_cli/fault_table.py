@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from brs_interfaces.msg import EpisodeState
@@ -44,6 +44,7 @@ class Outcome:
     still_s: float | None = None  # from the fault to rest; None where nothing shall stop
     follows: float | None = None  # share of the time, where nothing shall stop
     lost: int | None = None  # messages that the recorder missed; None where it was killed
+    lost_topics: dict[str, int] = field(default_factory=dict)  # of which topics
     lost_by_fault: int = 0  # of others, which the fault itself consists of
     unsafe: int = 0  # commands that the monitor objects to
     slowest_stop_ms: float = 0.0  # last good command to the step that stops the base
@@ -288,8 +289,10 @@ def _save(rig: Rig, fault: Fault, outcome: Outcome) -> None:
     if fault.records:
         answer = rig.save_episode(task_success=False)
         paths, outcome.lost = [Path(answer.path)], int(answer.lost)
-        if fault.loses and outcome.lost:
+        if outcome.lost:
             rig.wait("the recorder's losses", rig.losses_known, PATIENCE_S)
+            outcome.lost_topics = dict(rig.losses)
+        if fault.loses and outcome.lost:
             own = rig.losses if fault.loses == "*" else {fault.loses}
             outcome.lost_by_fault = sum(rig.losses.get(topic, 0) for topic in own)
             outcome.lost = sum(rig.losses.values()) - outcome.lost_by_fault

@@ -65,7 +65,7 @@ class Report:
             f"{count} commands broke the rule '{rule}'" for rule, count in self.unsafe.items()
         ]
         lines += [
-            f"{row.name}: the recorder lost {row.lost} messages"
+            f"{row.name}: the recorder lost {row.lost} messages {row.lost_topics or ''}".rstrip()
             for row in self.outcomes
             if row.lost and not row.lost_by_fault  # it was the flood's, or the network's
         ]
@@ -108,6 +108,8 @@ def main() -> None:
 def soak(report: Report, seconds: float, every_s: float, only: Sequence[str] = ()) -> None:
     """Faults in random order, each as often as any other, one every `every_s` at most.
 
+    In the second half no node is restarted: what grows slowly shows only in a long life.
+
     Raises:
         BrsError: the stack does not start, or no fault is named like that.
     """
@@ -120,16 +122,19 @@ def soak(report: Report, seconds: float, every_s: float, only: Sequence[str] = (
             memory.sample(time.monotonic(), {**running, OURSELVES: os.getpid()})
 
         rig.node.create_timer(SAMPLE_S, sample)
-        end_s = time.monotonic() + seconds
-        for fault in _shuffled(_chosen(stack_faults(rig), only), random.Random(report.seed)):
-            due_s = time.monotonic() + every_s
-            if due_s > end_s:
-                break
-            outcome = go_through(rig, fault)
-            report.outcomes.append(outcome)
-            _say(outcome)
-            rig.spin(max(0.0, due_s - time.monotonic()))
-        rig.spin(max(0.0, end_s - time.monotonic()))
+        faults, dice = _chosen(stack_faults(rig), only), random.Random(report.seed)
+        lasting = [fault for fault in faults if not fault.restarts]
+        begin_s = time.monotonic()
+        for chosen, end_s in ((faults, begin_s + seconds / 2), (lasting, begin_s + seconds)):
+            for fault in _shuffled(chosen, dice):
+                due_s = time.monotonic() + every_s
+                if due_s > end_s:
+                    break
+                outcome = go_through(rig, fault)
+                report.outcomes.append(outcome)
+                _say(outcome)
+                rig.spin(max(0.0, due_s - time.monotonic()))
+            rig.spin(max(0.0, end_s - time.monotonic()))
         report.judged(rig.watch.monitor)
     report.memory, report.memory_mb = memory.growth(), memory.lives()
 
@@ -164,7 +169,7 @@ def _chosen(faults: list[Fault], only: Sequence[str]) -> list[Fault]:
 
 
 def _shuffled(faults: list[Fault], dice: random.Random) -> Iterator[Fault]:
-    while True:
+    while faults:
         yield from dice.sample(faults, len(faults))
 
 

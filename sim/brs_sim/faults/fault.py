@@ -43,5 +43,6 @@ class Fault:
     measured: bool = True
     lasts_s: float = 0.5  # how long it is left in place once the robot stands
     records: bool = True  # whether the recorder lives through it
+    restarts: bool = False  # whether a node begins anew
     loses: str = ""  # topic of which the fault itself costs messages; `*` for all
     prepare: Callable[[], object] = nothing  # what takes time before it can be injected at once

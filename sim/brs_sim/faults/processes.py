@@ -52,6 +52,7 @@ def process_faults(pid: Pid) -> list[Fault]:
             stops=node != "recorder",
             commanded=node != "robot",
             records=node != "recorder",
+            restarts=True,
         )
         for node, (sign, text, reaction) in _KILLED.items()
     ]

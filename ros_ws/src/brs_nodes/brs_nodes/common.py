@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import os
@@ -10,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from enum import Enum
+from pathlib import Path
 from typing import Any, TypeVar
 
 import rclpy
@@ -224,8 +226,10 @@ class Priority(Enum):
     BACKGROUND = 5  # what may come late: recording, pictures
 
 
-def set_priority(priority: Priority) -> bool:
+def set_priority(priority: Priority, *, every_thread: bool = False) -> bool:
     """Give this thread, and those it starts, a priority; False if the system does not allow it.
+
+    With `every_thread` those of this process that run already get it, too, such as DDS's.
 
     Listening and background threads also never preempt another: a publisher wakes its readers one
     after the other, and were the recorder to run at once in its place, the robot would get its
@@ -233,8 +237,14 @@ def set_priority(priority: Priority) -> bool:
     """
     if priority in (Priority.LISTENING, Priority.BACKGROUND):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    threads = [threading.get_native_id()]
+    if every_thread:
+        threads = [int(thread.name) for thread in Path("/proc/self/task").iterdir()]
     try:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), priority.value)
+        for thread in threads:
+            # One that has just ended needs none.
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, thread, priority.value)
     except PermissionError:
         return False
     return True
