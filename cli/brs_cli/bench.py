@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -52,6 +53,20 @@ def figure(
         compare, limit = target.split()
         passed = bool(_COMPARE[compare](value, float(limit)))
     return Figure(name, round(float(value), 3), unit, target, passed, ratio, against)
+
+
+def stolen(group: str, before: Any, after: Any) -> Figure:
+    """How much of the processors other guests of the same host took while a group was measured.
+
+    Where it is more than a few percent, times are upper bounds.
+
+    Args:
+        group: what was measured.
+        before, after: psutil.cpu_times(); only Linux tells what was stolen.
+    """
+    passed_s = sum(after) - sum(before)
+    stolen_s = getattr(after, "steal", 0.0) - getattr(before, "steal", 0.0)
+    return figure(f"{group}_stolen_pct", 100.0 * stolen_s / passed_s if passed_s else 0.0, "%")
 
 
 def groups() -> dict[str, Callable[[float], list[Figure]]]:
@@ -98,7 +113,9 @@ def main() -> None:
         if name not in known:
             raise SystemExit(f"brs bench: no group '{name}'; {did_you_mean(name, known)}")
         Console(stderr=True).print(f"measuring {name} ...")
+        before = psutil.cpu_times()
         figures += known[name](options.seconds)
+        figures.append(stolen(name, before, psutil.cpu_times()))
     table = Table("figure", "value", "target", "", "ratio", "against")
     for row in figures:
         table.add_row(
