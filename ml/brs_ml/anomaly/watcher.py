@@ -68,7 +68,6 @@ class Watcher:
         segments: where they come from.
         load: called in the thread until it gives what is needed.
         hide: what nobody shall see in pictures, such as faces; None: there are no pictures.
-        on_start: called in the thread before all else, e.g. to set its priority.
 
     Attributes:
         problem: why nothing is scored, or was not lately; empty if all is well.
@@ -82,10 +81,9 @@ class Watcher:
         segments: SegmentQueue,
         load: Callable[[], Equipment],
         hide: Callable[[np.ndarray], np.ndarray] | None,
-        on_start: Callable[[], object] = lambda: None,
     ) -> None:
         self._monitor, self._config, self._segments = monitor, config, segments
-        self._load, self._hide, self._on_start = load, hide, on_start
+        self._load, self._hide = load, hide
         self.problem = "models are being loaded"
         self.looked_at: Collection[str] = ()
         self._texts: tuple[str, ...] = ()
@@ -127,7 +125,6 @@ class Watcher:
             self._thread.join(patience_s)
 
     def _run(self) -> None:
-        self._on_start()
         equipment = self._loaded()
         while equipment is not None and not self._closing.is_set():
             taken = self._segments.take(_POLL_S)

@@ -160,7 +160,7 @@ class AnomalyMonitorNode(Node):
                 )
             if changed.name == "queries":
                 try:
-                    self._watch(list(changed.value))
+                    self._watch(list(changed.value or ()))
                 except AnomalyError as error:
                     return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
