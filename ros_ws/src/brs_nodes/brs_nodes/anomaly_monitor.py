@@ -119,8 +119,10 @@ class AnomalyMonitorNode(Node):
             for camera in chosen.cameras
             for kind in PICTURES
         }
-        self._mark = self.create_client(MarkEpisode, "episode/mark") if chosen.mark else None
-        self._hold = None
+        self._mark: Any = None
+        if chosen.mark:
+            self._mark = self.create_client(MarkEpisode, "episode/mark")
+        self._hold: Any = None
         if chosen.hold:
             self._hold = self.create_publisher(Bool, "robot/hold_request", COMMAND)
         self.create_service(SetAnomalyQueries, "anomaly/set_queries", self._on_set_queries)
