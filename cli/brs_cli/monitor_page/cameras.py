@@ -55,7 +55,7 @@ class CameraPanel:
         if news is None or self._shown == (news, tuple(texts), focus):
             return
         self._shown = news, tuple(texts), focus
-        lost = f" · {news.dropped} segments dropped" if news.dropped else ""
+        lost = f" · segments dropped: {news.dropped}" if news.dropped else ""
         self._facts.text = f"{news.latency_s:.1f} s late{lost}"
         alarm = any(row.alarm for row in news.texts)
         self._panel.classes(add="mon-alarm" if alarm else "", remove="" if alarm else "mon-alarm")

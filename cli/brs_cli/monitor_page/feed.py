@@ -58,7 +58,7 @@ class Feed:
         create = self._node.create_subscription
         create(AnomalyScores, "anomaly/scores", self._on_scores, 10)
         create(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
-        self._setter = self._node.create_client(SetAnomalyQueries, "anomaly/set_queries")
+        self._setter: Any = self._node.create_client(SetAnomalyQueries, "anomaly/set_queries")
         self._node.create_timer(LOOK_S, self._look)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="monitor feed")
