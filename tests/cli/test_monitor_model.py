@@ -282,7 +282,9 @@ def test_whatever_comes_is_bounded(events: list[SegmentNews | tuple[str, str, Pi
 def test_a_refused_picture_and_a_camera_too_many_are_told() -> None:
     model = model_at(0.0, SMALL)
     model.picture("head", "key_frame", Picture(0.0, b"GIF"), 0.0)
-    assert "refused" in model.view(0.0).problems[-1]
+    assert model.view(0.0).problems == ("camera head: a picture of 3 bytes is refused",)
+    model.picture("head", "key_frame", Picture(0.0, JPEG), 0.0)
+    assert not model.view(0.0).problems
     for name in ("head", "wrist", "third"):
         model.segment(news(0, row("a", CALM), camera=name), 0.0, 1e9)
     assert "more than 2 cameras" in model.view(0.0).problems[-1]

@@ -197,6 +197,7 @@ def test_what_the_monitor_says_is_seen_and_what_it_watches_for_is_changed(
 
     # Nothing more comes.
     ros.wait_for(lambda: "the monitor's node is not there" in state.inner_text(), "it is gone")
+    page.goto("about:blank")  # else it complains of a server that is gone
     assert process.stop() == 0, process.output
     assert "Traceback" not in process.output, process.output
 
@@ -222,6 +223,8 @@ def see_scores_and_pictures(ros: Harness, page: Any, monitor: FakeMonitor) -> No
     assert [height for _, height in hall] == [None, *[0.1] * 8]
     # Unknown is where the line ends, and no 0.
     assert [height for _, height in gap] == [None, *[0.1] * 6]
+    assert "mon-old" in kitchen.get_attribute("class")
+    assert "mon-old" not in page.locator("[data-camera=hall]").get_attribute("class")
     assert gap[-1][0] == pytest.approx(-SEGMENT_S)
     assert set(lines_of(page, "hall")) == {"a spill", HOSTILE}
     widths = "() => [...document.querySelectorAll('.mon-shot img')].map(i => i.naturalWidth)"
@@ -244,6 +247,11 @@ def see_the_clip(ros: Harness, page: Any, monitor: FakeMonitor, folder: Path) ->
     player.get_by_text("2.4 s after the alarm").wait_for()
     page.get_by_role("button", name="Close").click()
     player.wait_for(state="detached")
+
+    alarms.first.click()
+    page.get_by_role("button", name="Erase").click()
+    page.get_by_text("none so far").wait_for()
+    assert not list(folder.iterdir())
 
 
 def change_texts(ros: Harness, page: Any, monitor: FakeMonitor) -> None:

@@ -51,14 +51,15 @@ class CameraPanel:
         for kind in KINDS:
             self._show_picture(kind, camera.pictures.get(kind))
         self._problem.text = camera.problem
+        # What is seen is not what is.
+        self._mark("mon-old", bool(camera.problem))
         news = camera.newest
         if news is None or self._shown == (news, tuple(texts), focus):
             return
         self._shown = news, tuple(texts), focus
         lost = f" · segments dropped: {news.dropped}" if news.dropped else ""
         self._facts.text = f"{news.latency_s:.1f} s late{lost}"
-        alarm = any(row.alarm for row in news.texts)
-        self._panel.classes(add="mon-alarm" if alarm else "", remove="" if alarm else "mon-alarm")
+        self._mark("mon-alarm", any(row.alarm for row in news.texts))
         drawn = drawn_texts(camera.history, texts, focus)
         self._chips.clear()
         with self._chips:
@@ -70,6 +71,9 @@ class CameraPanel:
         self._chart.options.clear()
         self._chart.options.update(chart_of(camera, texts, focus, self._window_s))
         self._chart.update()
+
+    def _mark(self, name: str, holds: bool) -> None:
+        self._panel.classes(add=name if holds else "", remove="" if holds else name)
 
     def _shot(self, kind: str) -> tuple[ui.element, ui.label]:
         with ui.element("div").classes("mon-shot"):

@@ -18,7 +18,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage
 
-from brs_cli.monitor_page.model import KINDS, Picture, SegmentNews, TextScore
+from brs_cli.monitor_page.model import KINDS, NODE_GONE, Picture, SegmentNews, TextScore
 from brs_cli.monitor_page.watch import Watch
 from brs_cli.view_routes import COMPRESSED, absolute
 from brs_hardware.errors import BrsError
@@ -86,11 +86,7 @@ class Feed:
         """
         service = self._setter.srv_name
         if not self._setter.service_is_ready():
-            raise BrsError(
-                "the monitor's node is not there",
-                where=service,
-                remedy="start it with `brs launch monitor.launch.py`",
-            )
+            raise BrsError(NODE_GONE, where=service)
         future = self._setter.call_async(SetAnomalyQueries.Request(queries=list(texts)))
         answered = threading.Event()
         future.add_done_callback(lambda _: answered.set())

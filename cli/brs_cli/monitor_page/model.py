@@ -89,7 +89,7 @@ class CameraView:
     newest: SegmentNews | None
     history: tuple[Point, ...]  # oldest first
     pictures: Mapping[str, int]  # kind -> number of the newest, which rises
-    problem: str
+    problem: str  # empty: all is well
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,7 @@ class _Camera:
     newest: SegmentNews | None = None
     pictures: dict[str, Picture] = field(default_factory=dict)  # newest by kind
     numbers: dict[str, int] = field(default_factory=dict)
+    refused: str = ""  # why the newest picture is not shown
     alarming: set[str] = field(default_factory=set)  # texts
     filming: _Filming | None = None
 
@@ -156,7 +157,7 @@ class MonitorModel:
         self._node_seen_s = now_s - config.node_silent_s
         self._diagnosis = (OK, "")
         self._whole: list[Clip] = []
-        self._refused = ""
+        self._too_many = False
 
     # -- news --------------------------------------------------------------------------------
 
@@ -193,8 +194,9 @@ class MonitorModel:
             return
         data = picture.jpeg
         if not data.startswith(b"\xff\xd8") or len(data) > self.config.largest_picture_bytes:
-            self._refused = f"camera {name}: a picture of {len(data)} bytes is refused"
+            camera.refused = f"a picture of {len(data)} bytes is refused"
             return
+        camera.refused = ""
         camera.pictures[kind] = picture
         camera.numbers[kind] = camera.numbers.get(kind, 0) + 1
         if kind != "key_frame":
@@ -271,7 +273,7 @@ class MonitorModel:
     def _camera(self, name: str, now_s: float) -> _Camera | None:
         if name not in self._cameras:
             if len(self._cameras) >= self.config.most_cameras:
-                self._refused = f"more than {self.config.most_cameras} cameras; some are not shown"
+                self._too_many = True
                 return None
             self._cameras[name] = _Camera(
                 name,
@@ -329,20 +331,20 @@ class MonitorModel:
         level, line = self._diagnosis
         lines = [
             line if level > WARNING else "",
-            *(camera.problem for camera in cameras),
+            *(f"camera {each.name}: {each.problem}" for each in cameras if each.problem),
             line if level == WARNING else "",
-            self._refused,
+            f"there are more than {len(cameras)} cameras" if self._too_many else "",
             "" if cameras else "no camera has sent a picture or score yet",
         ]
         return tuple(line for line in lines if line)
 
     def _problem_of(self, camera: _Camera, now_s: float) -> str:
         if (silent_s := now_s - camera.last_news_s) >= self.config.camera_silent_s:
-            return f"camera {camera.name}: no scores for {silent_s:.0f} s"
+            return f"no scores for {silent_s:.0f} s"
         rows = camera.newest.texts if camera.newest else ()
         unknown = [row for row in rows if row.unknown]
         if silent := [row.reason for row in unknown if row.judged]:
-            return f"camera {camera.name}: the judge does not answer ({silent[0]})"
+            return f"the judge does not answer ({silent[0]})"
         if unknown and len(unknown) == len(rows):
-            return f"camera {camera.name}: nothing is known ({rows[0].reason})"
-        return ""
+            return f"nothing is known ({rows[0].reason})"
+        return camera.refused

@@ -36,6 +36,8 @@ class MonitorPage:
                 ui.element("div").classes("mon-dot")
                 self._line = ui.label().classes("mon-line")
             self._more = ui.label().classes("brs-facts")
+            with self._more:
+                self._others = ui.tooltip().style("white-space: pre-line")
             ui.element("div").classes("brs-grow")
             self._count = ui.label().classes("brs-count")
         with ui.element("div").classes("mon-main"):
@@ -65,6 +67,7 @@ class MonitorPage:
         )
         self._line.text = problems[0] if problems else "all cameras are watched"
         self._more.text = f"and {len(problems) - 1} more" if len(problems) > 1 else ""
+        self._others.text = "\n".join(problems[1:])
 
     def _focus_on(self, text: str | None) -> None:
         self._focus = text

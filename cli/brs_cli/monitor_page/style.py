@@ -17,6 +17,7 @@ STYLE = """
 .mon-camera.mon-alarm { border-color: #c62828; box-shadow: inset 0 0 0 1px #c62828; }
 .mon-shot { position: relative; background: #e5e8ec; border-radius: 4px; overflow: hidden;
   min-width: 0; }
+.mon-old > .mon-shot img { opacity: 0.45; filter: grayscale(0.8); }
 .mon-shot img { width: 100%; height: 100%; object-fit: contain; display: block; }
 .mon-shot .mon-none { position: absolute; inset: 0; display: grid; place-items: center;
   color: var(--soft); }
