@@ -10,8 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brs_cli.monitor_page.model import Alarm, Clip, Picture
+from brs_cli.monitor_page.model import (
+    Alarm,
+    Clip,
+    ModelConfig,
+    MonitorModel,
+    Picture,
+    SegmentNews,
+    TextScore,
+)
 from brs_cli.monitor_page.store import ALARM_FILE, PART, AlarmStore
+from brs_cli.monitor_page.watch import Watch
 from brs_hardware.errors import BrsError
 
 PICTURE_BYTES = 1000
@@ -118,3 +127,21 @@ def test_no_room_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(BrsError, match=r"cannot be kept .* --folder"):
         store.keep(clip(0))
     assert not store.clips
+
+
+def test_a_clip_that_cannot_be_kept_is_told_until_one_is(tmp_path: Path) -> None:
+    folder = tmp_path / "alarms"
+    folder.write_text("a file where the folder should be")
+    watch = Watch(MonitorModel(ModelConfig(), 0.0), AlarmStore(folder, ROOM))
+
+    def alarm(camera: str) -> None:
+        row = TextScore("a spill", 0.9, alarm=True)
+        watch.segment(SegmentNews(camera, 0.0, 1.0, (row,)), 0.0, 1e9)
+        watch.keep(0.0, all_now=True)
+
+    alarm("head")
+    assert "cannot be kept" in watch.view(0.0)[2]
+    folder.unlink()
+    alarm("wrist")
+    _, clips, complaint = watch.view(0.0)
+    assert [clip.camera for clip in clips] == ["wrist"] and not complaint

@@ -297,4 +297,5 @@ if WRITE:
         done = lambda: "filmed" not in "".join(alarms.all_inner_texts())  # noqa: E731
         ros.wait_for(done, "clips", tick=monitor.diagnose)
         page.wait_for_timeout(1000)
-        page.screenshot(path=SHOT)
+        shot = Image.open(io.BytesIO(page.screenshot()))
+        shot.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(SHOT, optimize=True)
