@@ -298,4 +298,4 @@ if WRITE:
         ros.wait_for(done, "clips", tick=monitor.diagnose)
         page.wait_for_timeout(1000)
         shot = Image.open(io.BytesIO(page.screenshot()))
-        shot.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(SHOT, optimize=True)
+        shot.convert("RGB").quantize(256, kmeans=4).save(SHOT, optimize=True)
