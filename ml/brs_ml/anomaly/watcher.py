@@ -140,6 +140,8 @@ class Watcher:
                 dropped = self._segments.dropped(camera)
                 found = unknown(camera, texts, segment.end_s, self.problem, dropped)
             self._found.put(found)
+        if equipment is not None and hasattr(equipment.judge, "close"):
+            equipment.judge.close()  # one with a server and threads of its own
 
     def _loaded(self) -> Equipment | None:
         """Models, once they can be loaded; None if we are to end before."""

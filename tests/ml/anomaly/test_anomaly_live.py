@@ -322,6 +322,22 @@ def test_whatever_a_model_does_the_worker_goes_on(made: Made) -> None:
     assert not rig.watcher.problem
 
 
+def test_a_judge_that_has_to_be_closed_is_closed(made: Made) -> None:
+    class Remote(RednessJudge):
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    judge = Remote()
+    rig = made(lambda: Equipment(ColourEncoder(), judge))
+    rig.push()
+    rig.next()
+    assert not judge.closed
+    rig.watcher.close()
+    assert judge.closed
+
+
 def test_bad_frames_are_unknown(made: Made) -> None:
     rig = made()
     rig.watcher.looked_at = {"head"}
