@@ -113,7 +113,7 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     nodes = folder / "lib" / "brs_nodes"
     nodes.mkdir(parents=True)
     names = ("joylo", "teleop", "robot", "r1_sim", "recorder", "replay", "leader_emulator")
-    for name in (*names, "description", "perception", "policy"):
+    for name in (*names, "description", "perception", "policy", "anomaly_monitor"):
         program = nodes / name
         program.write_text(
             f"#!{sys.executable}\n"

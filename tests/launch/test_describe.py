@@ -395,6 +395,17 @@ def test_a_policy_drives_a_stack_of_its_own_or_one_that_runs(prefix: Path) -> No
     assert {"/joylo", "/leader_emulator"} <= set(taken_over) and "/r1_sim" not in taken_over
 
 
+def test_the_monitor_takes_lists_and_disarms_nobody_unless_told(prefix: Path) -> None:
+    given = nodes_of("monitor", cameras="[head, left_wrist]", queries="['a spill', 'fire']")
+    assert given["/anomaly_monitor"] == {
+        "cameras": ["head", "left_wrist"], "queries": ["a spill", "fire"], "transport": "raw",
+        "encoder": "small", "judge": "small", "device": "cpu", "hold": False,
+        "use_sim_time": False,
+    }  # fmt: skip
+    plain = nodes_of("monitor", hold="true", namespace="r2")["/r2/anomaly_monitor"]
+    assert (plain["cameras"], plain["queries"], plain["hold"]) == (["head"], [""], True)
+
+
 def test_replay_starts_what_its_arguments_ask_for(prefix: Path) -> None:
     for sim, record, arm in itertools.product(BOOLEANS, repeat=3):
         nodes = nodes_of("replay", bag="17", rate="2", sim=sim, record=record, arm=arm)

@@ -33,6 +33,10 @@ FOLLOWED = ("policy/command", "perception/cloud", "perception/state")
 VARIANTS: dict[str, list[dict[str, object]]] = {
     "perception": [{"cameras": "simulated", "fuse": False}, {"transport": "compressed"}],
     "external_sim": [{"targets": "arrays"}],
+    "anomaly_monitor": [
+        {"cameras": ["head", "left_wrist", "right_wrist"], "hold": True, "transport": transport}
+        for transport in ("raw", "compressed")
+    ],
     # The first asks the server.
     "policy": [{"checkpoint": "clouds"}, {"checkpoint": "pictures"}],
 }

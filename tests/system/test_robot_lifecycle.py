@@ -11,6 +11,7 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.qos import qos_profile_sensor_data as SENSOR
 from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 
@@ -47,6 +48,13 @@ def test_arming_is_activating_and_an_estop_deactivates(ros: Harness) -> None:
     ros.arm()
     assert ros.call(Arm, "robot/arm", Arm.Request(arm=False)).success
     assert state_of(ros) == "inactive"
+    ros.arm()
+    hold = ros.node.create_publisher(Bool, "robot/hold_request", 1)
+    ros.wait_for(hold.get_subscription_count, "the robot to listen")
+    hold.publish(Bool(data=False))
+    hold.publish(Bool(data=True))
+    ros.wait_for(lambda: safety[-1].mode == SafetyState.DISARMED, "the hold")
+    assert state_of(ros) == "inactive" and "a hold was asked for" in robot.output
 
 
 def test_cleaning_up_gives_up_every_topic_and_configuring_takes_them_again(ros: Harness) -> None:

@@ -50,12 +50,12 @@ class Backends:
         loaded: list[SmallModels] = []
 
         def small() -> SmallModels:
-            from brs_ml.anomaly.small import SmallModels
-
             if not self.small.is_file():
                 raise AnomalyError(
                     "there are no small models", where=str(self.small), remedy="brs monitor train"
                 )
+            from brs_ml.anomaly.small import SmallModels
+
             if not loaded:
                 loaded.append(SmallModels.load(self.small))
             return loaded[0]
@@ -72,15 +72,17 @@ def _chosen(name: str, known: dict[str, Callable], what: str) -> Callable:
 
 
 def _small_encoder(config: BackendConfig, small: Callable[[], SmallModels]) -> ImageTextEncoder:
+    models = small()
     from brs_ml.anomaly.small import SmallEncoder
 
-    return SmallEncoder(small())
+    return SmallEncoder(models)
 
 
 def _small_judge(config: BackendConfig, small: Callable[[], SmallModels]) -> Judge:
+    models = small()
     from brs_ml.anomaly.small import SmallJudge
 
-    return SmallJudge(small())
+    return SmallJudge(models)
 
 
 def _clip(config: BackendConfig, small: Callable[[], SmallModels]) -> ImageTextEncoder:

@@ -148,7 +148,7 @@ class SegmentScorer:
         else:
             reason, parts = f"{self.config.judged_texts} other texts fit better", UNKNOWN
         score = parts.fused(self.config.segment.weights)
-        return KeywordScore(keyword, parts, score, look.evidence, reason)
+        return KeywordScore(keyword, parts, score, look.evidence, reason, key_frame=look.best)
 
     def _pictures(
         self, look: _Look, contexts: Contexts

@@ -159,6 +159,7 @@ class RobotNode(LifecycleNode):
         for topic, callback in (
             ("robot/estop_request", self._on_estop_request),
             ("robot/hand_back_request", self._on_hand_back_request),
+            ("robot/hold_request", self._on_hold_request),
         ):
             self._subscriptions_open.append(
                 self.create_subscription(Bool, topic, callback, COMMAND)
@@ -359,6 +360,12 @@ class RobotNode(LifecycleNode):
             problem = self.supervisor.hand_back(now_s(self))
             log(self, bool(problem), problem or f"handed back to {self.supervisor.source}")
             self._step()
+
+    def _on_hold_request(self, message: Bool) -> None:
+        """Disarm: whoever asks, such as the monitor, can make the robot stand and nothing else."""
+        if message.data and self.supervisor.mode is Mode.ARMED:
+            log(self, True, "disarmed: a hold was asked for; arm the robot to go on")
+            self._deactivate()
 
     def _on_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._estop("requested by service")
