@@ -2,8 +2,11 @@
 
 policy is a file of config/policy or a path; any of its values can be given anew, such as
 training.batch_size=32 or policy.normalisation.joints=data. resume=true goes on with a stopped
-run, tensorboard=false writes no logs for it. Several GPUs: torchrun --nproc-per-node=N -m
-brs_cli.main train ...
+run, tensorboard=false writes no logs for it. from=CHECKPOINT corrections=DIR goes on from a
+policy, and mixes in what people did who took over from it (DIR: data set of such episodes).
+rollouts_every=N tries it in simulation every N steps, in rollouts=10 scenes of task=NAME that are
+kept for that, from rollouts_seed=100000 on, in rollout_workers=1 processes. Several GPUs:
+torchrun --nproc-per-node=N -m brs_cli.main train ...
 """
 
 from __future__ import annotations
@@ -22,10 +25,16 @@ from brs_cli.progress import Bar
 from brs_hardware.config import build, did_you_mean, load_yaml, named_file
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import ConfigError
-from brs_ml.dataset.format import read_index
+from brs_ml.dataset.format import Index, read_index
 from brs_ml.policy.training_config import RunConfig
 
-SECTIONS = ("policy", "training", "distillation")
+SECTIONS = ("policy", "training", "distillation", "corrections")
+SHORT = {
+    "steps": "training.steps",
+    "rollouts_every": "training.rollouts_every",
+    "corrections": "corrections.data",
+    "from": "corrections.checkpoint",
+}
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,10 @@ class TrainOptions:
     robot: str = ""  # of the data set, where it is empty
     resume: bool = False
     tensorboard: bool = True
+    task: str = ""  # of rollouts; empty: the one that the data set has
+    rollouts: int = 10  # scenes in which it is tried each time
+    rollouts_seed: int = 100_000  # of the first of them; `brs eval` judges in others
+    rollout_workers: int = 1  # processes that try it
 
 
 def parse(arguments: list[str]) -> tuple[TrainOptions, RunConfig]:
@@ -49,8 +62,7 @@ def parse(arguments: list[str]) -> tuple[TrainOptions, RunConfig]:
     plain: dict[str, Any] = {}
     changes: dict[str, Any] = {}
     for key, value in assignments(arguments, "brs train").items():
-        if key == "steps":
-            key = "training.steps"
+        key = SHORT.get(key, key)
         (changes if "." in key else plain)[key] = value
     options = build(TrainOptions, plain, "command line")
     file = named_file("policy", options.policy, "policy")
@@ -85,7 +97,16 @@ def main() -> None:
             f"training needs {error.name}, which is not installed", remedy="pip install brs[ml]"
         ) from None
     data, out = Path(options.data), Path(options.out)
-    layout = layout_of(load_embodiment(options.robot or read_index(data).robot))
+    index = read_index(data)
+    robot = options.robot or index.robot
+    layout = layout_of(load_embodiment(robot))
+    rollouts = None
+    if config.training.rollouts_every:
+        from brs_cli.train_rollouts import SimulatedRollouts
+
+        task = options.task or only_task(index)
+        scenes = range(options.rollouts_seed, options.rollouts_seed + options.rollouts)
+        rollouts = SimulatedRollouts(task, robot, scenes, options.rollout_workers)
     with ExitStack() as stack:
         reports: list[Any] = []
         if os.environ.get("RANK", "0") == "0":
@@ -99,8 +120,20 @@ def main() -> None:
             for each in reports:
                 each(step, measured)
 
-        path = train(config, data, layout, out, report, resume=options.resume)
+        path = train(config, data, layout, out, report, resume=options.resume, rollouts=rollouts)
     print(path)
+
+
+def only_task(index: Index) -> str:
+    """The task of a data set; raises ConfigError if it has several or none."""
+    tasks = sorted({episode.task for episode in index.episodes})
+    if len(tasks) != 1 or not tasks[0]:
+        raise ConfigError(
+            f"the data set has the tasks {', '.join(tasks) or 'none'}",
+            where="rollouts_every",
+            remedy="task=NAME tells which of them is tried",
+        )
+    return tasks[0]
 
 
 class _TrainingBar(Bar):

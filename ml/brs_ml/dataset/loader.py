@@ -147,11 +147,16 @@ class BatchPlan:
     def __len__(self) -> int:
         return self.batches
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
-        """This rank's windows of each batch of an epoch, from batch `start` on."""
+    def order(self, epoch: int) -> np.ndarray:
+        """(count,) windows of all ranks in the order of an epoch."""
         order = np.arange(self.count)
         if self._shuffle:
             np.random.default_rng((self._seed, epoch)).shuffle(order)
+        return order
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[np.ndarray]:
+        """This rank's windows of each batch of an epoch, from batch `start` on."""
+        order = self.order(epoch)
         size = self.batch_size * self.world
         for batch in range(start, self.batches):
             whole = order[batch * size : (batch + 1) * size]

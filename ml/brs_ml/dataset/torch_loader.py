@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from brs_ml.dataset.loader import BatchPlan, WindowReader
+from brs_ml.dataset.loader import BatchPlan
+
+
+class Samples(Protocol):
+    """Windows by number, such as a `WindowReader`."""
+
+    def __len__(self) -> int: ...
+
+    def sample(self, window: int, epoch: int = 0) -> dict[str, np.ndarray]:
+        """One window; see `WindowReader.sample`."""
+        ...
 
 
 class TorchWindows(Dataset[dict[str, torch.Tensor]]):
@@ -18,7 +29,7 @@ class TorchWindows(Dataset[dict[str, torch.Tensor]]):
         reader: the windows.
     """
 
-    def __init__(self, reader: WindowReader) -> None:
+    def __init__(self, reader: Samples) -> None:
         self._reader = reader
 
     def __len__(self) -> int:
@@ -59,7 +70,7 @@ class TorchLoader:
     """
 
     def __init__(
-        self, reader: WindowReader, plan: BatchPlan, *, workers: int = 0, **options: Any
+        self, reader: Samples, plan: BatchPlan, *, workers: int = 0, **options: Any
     ) -> None:
         self.plan = plan
         self.epoch, self.batch = 0, 0  # of the next batch

@@ -46,6 +46,16 @@ class DataCard:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a policy was before it learnt from corrections (see `corrections`)."""
+
+    checkpoint: str  # sha256 of the file it began as
+    steps: int  # of training, until then
+    corrections: DataCard
+    share: float  # of windows seen that were corrections
+
+
+@dataclass(frozen=True)
 class PolicyCard:
     """All that a policy is besides its weights."""
 
@@ -57,6 +67,7 @@ class PolicyCard:
     steps: int  # of training
     seed: int
     image_crop: float = 0.0  # share of pictures' width and height that is cut off
+    origin: Origin | None = None  # None: it began untrained, or with a teacher
     format: str = FORMAT
     version: int = VERSION
 
@@ -96,6 +107,7 @@ def load_policy(path: str | Path) -> tuple[PolicyModel, PolicyCard]:
     values, weights = read_tensors(path, FORMAT, VERSION)
     try:
         values["data"] = {**_UNTOLD, **values["data"]}
+        values.setdefault("origin", None)
         card = from_plain(PolicyCard, values)
         # The backbone's first weights are in the checkpoint; their file need not exist any more.
         model = build_model(_without_files(card.config), card.layout, card.cameras)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,14 +15,32 @@ from brs_ml.dataset.format import INDEX, Index, sha256
 from brs_ml.dataset.layout import RobotLayout
 from brs_ml.dataset.loader import WindowReader
 from brs_ml.dataset.reader import Dataset
+from brs_ml.dataset.torch_loader import Samples
 from brs_ml.dataset.windows import WindowSpec
 from brs_ml.policy.checkpoint import DataCard, PolicyCard
+from brs_ml.policy.corrections import (
+    begun,
+    check_alike,
+    corrected_card,
+    corrected_steps,
+    mixture,
+    narrowed,
+)
 from brs_ml.policy.errors import PolicyError
 from brs_ml.policy.fewstep import distilled
 from brs_ml.policy.model import PolicyModel, build_model
 from brs_ml.policy.normalisation import normalisation_of
-from brs_ml.policy.trainer import STATE_FILE, Report, Trainer
+from brs_ml.policy.trainer import STATE_FILE, Report, Rollouts, Trainer
 from brs_ml.policy.training_config import RunConfig
+
+# The network, its loss if that is not its own, what its checkpoints tell, and windows: for
+# training, and by name for validation.
+Parts = tuple[
+    PolicyModel,
+    torch.nn.Module | None,
+    PolicyCard,
+    tuple[Samples, Mapping[str, Samples]],
+]
 
 
 def train(
@@ -32,16 +51,18 @@ def train(
     report: Report,
     *,
     resume: bool = False,
+    rollouts: Rollouts | None = None,
 ) -> Path:
     """Train a policy; on several processes if torchrun started this one.
 
     Args:
-        config: network, recipe, and teacher if there is one.
+        config: network, recipe, and teacher or corrections if there are any.
         data: a data set's folder.
         layout: the robot that it is of.
         out: folder of checkpoints; made here.
         report: told of losses and errors, of the first process.
         resume: go on with the run that is there.
+        rollouts: tries the policy now and then.
 
     Returns:
         The last checkpoint.
@@ -55,7 +76,7 @@ def train(
             "has a run already", where=str(out), remedy="resume=true goes on with it"
         )
     with _processes() as device:
-        trainer = make_trainer(config, data, layout, out, report, device)
+        trainer = make_trainer(config, data, layout, out, report, device, rollouts)
         if resume:
             trainer.resume()
         trainer.run()
@@ -69,14 +90,27 @@ def make_trainer(
     out: Path,
     report: Report,
     device: torch.device | str = "cpu",
+    rollouts: Rollouts | None = None,
 ) -> Trainer:
     """The trainer of a run, at its start; see `train`."""
+    torch.manual_seed(config.training.seed)
+    make = _corrected if config.corrections.data else _from_data
+    model, loss, card, readers = make(config, data, layout)
+    return Trainer(
+        *(model, card, readers, config.training, out, report),
+        loss=loss,
+        device=device,
+        rollouts=rollouts,
+    )
+
+
+def _from_data(config: RunConfig, data: Path, layout: RobotLayout) -> Parts:
+    """A run that learns from a data set alone, perhaps with a teacher."""
     dataset = Dataset(data)
     index = dataset.index
     cameras = tuple(
         key.removeprefix("image.") for key in index.features if key.startswith("image.")
     )
-    torch.manual_seed(config.training.seed)
     model, loss = _model(config, layout, cameras)
     _check_features(model, index, data)
     normalisation = normalisation_of(config.policy.normalisation, layout, index)
@@ -90,8 +124,41 @@ def make_trainer(
         seed=config.training.seed,
         image_crop=config.training.augmentation.crop,
     )
-    readers = (_reader(dataset, model, config, True), _validation(dataset, model, config))
-    return Trainer(model, card, readers, config.training, out, report, loss=loss, device=device)
+    readers = {"val": _reader(dataset, model, config, False)} if _is_split(dataset) else {}
+    return model, loss, card, (_reader(dataset, model, config, True), readers)
+
+
+def _corrected(config: RunConfig, data: Path, layout: RobotLayout) -> Parts:
+    """A run that goes on from a policy, with corrections of it mixed into the original data."""
+    where = Path(config.corrections.data)
+    sets = Dataset(data), Dataset(where)
+    original, corrections = (dataset.index for dataset in sets)
+    model, card = begun(config.corrections, config.policy, layout)
+    _check_features(model, original, data)
+    check_alike(original, corrections, str(where))
+    box = normalisation_of(config.policy.normalisation, layout, original)
+    for key in ("cloud_lower", "cloud_upper"):
+        if card.config.vision == "cloud" and getattr(card.normalisation, key) != getattr(box, key):
+            raise PolicyError(
+                f"has another box of clouds than {config.corrections.checkpoint}",
+                where=str(data),
+                remedy="build the data set with the box that the policy learnt with",
+            )
+    cards = card_of(original, data), card_of(corrections, where)
+    card = replace(
+        corrected_card(card, *cards, config.corrections),
+        seed=config.training.seed,
+        image_crop=config.training.augmentation.crop,
+    )
+    both = (_reader(dataset, model, config, True) for dataset in sets)
+    readers: dict[str, Samples] = {}
+    if _is_split(sets[0]):
+        readers["val"] = _reader(sets[0], model, config, False)
+    if _is_split(sets[1]):
+        unseen = narrowed(_reader(sets[1], model, config, False), corrected_steps(sets[1]))
+        if len(unseen):
+            readers["corrections"] = unseen
+    return model, None, card, (mixture(*both, config.corrections), readers)
 
 
 def card_of(index: Index, path: Path) -> DataCard:
@@ -137,10 +204,8 @@ def _reader(
     )
 
 
-def _validation(dataset: Dataset, model: PolicyModel, config: RunConfig) -> WindowReader | None:
-    if not any(episode.split == "validation" for episode in dataset.episodes):
-        return None
-    return _reader(dataset, model, config, False)
+def _is_split(dataset: Dataset) -> bool:
+    return any(episode.split == "validation" for episode in dataset.episodes)
 
 
 def _model(

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from brs_ml.dataset.loader import BatchPlan, WindowReader
-from brs_ml.dataset.torch_loader import TorchLoader
+from brs_ml.dataset.loader import BatchPlan
+from brs_ml.dataset.torch_loader import Samples, TorchLoader
 from brs_ml.policy.checkpoint import (
     PolicyCard,
     damaged,
@@ -26,6 +26,7 @@ from brs_ml.policy.checkpoint import (
     save_policy,
     write_tensors,
 )
+from brs_ml.policy.corrections import Mixture, WeightedPlan
 from brs_ml.policy.errors import PolicyError
 from brs_ml.policy.model import PolicyModel
 from brs_ml.policy.normalisation import Normaliser
@@ -43,10 +44,12 @@ STATE_FORMAT = "brs-training"
 STATE_VERSION = 1
 POLICY_FILE, BEST_FILE, STATE_FILE = "policy.safetensors", "best.safetensors", "state.safetensors"
 # Settings that change nothing about what is learnt.
-FREE = ("workers", "save_every", "log_every")
+FREE = ("workers", "save_every", "log_every", "rollouts_every")
 
 # Told what was measured and at which step, e.g. {"train/loss": 1.2}.
 Report = Callable[[int, Mapping[str, float]], None]
+# Tries a checkpoint; gives what it reached by name, such as {"success": 0.8}.
+Rollouts = Callable[[Path], Mapping[str, float]]
 # What is lowered: a number of a normalised batch. It has the model as a module of its own.
 Loss = nn.Module
 
@@ -69,28 +72,30 @@ class Trainer:
     Args:
         model: the network, as it is to begin.
         card: what its checkpoints tell; their steps are counted here.
-        readers: windows for training, and for validation or None.
+        readers: windows for training, and by name for validation.
         config: the recipe.
         out: folder of checkpoints.
         report: told of losses and errors; of rank 0 only.
         loss: what is lowered; None: the model's own.
         device: where it is computed.
+        rollouts: tries the policy every `rollouts_every` steps; training waits for it.
     """
 
     def __init__(
         self,
         model: PolicyModel,
         card: PolicyCard,
-        readers: tuple[WindowReader, WindowReader | None],
+        readers: tuple[Samples, Mapping[str, Samples]],
         config: TrainConfig,
         out: Path,
         report: Report,
         *,
         loss: Loss | None = None,
         device: torch.device | str = "cpu",
+        rollouts: Rollouts | None = None,
     ) -> None:
         self.config, self.out, self.step = config, out, 0
-        self._card, self._report = card, report
+        self._card, self._report, self._rollouts = card, report, rollouts
         self._device = torch.device(device)
         self._rank = int(os.environ.get("RANK", "0"))
         self._world = int(os.environ.get("WORLD_SIZE", "1"))
@@ -103,22 +108,28 @@ class Trainer:
         self._optimiser = make_optimiser(model, config)
         self._mean = MeanWeights(model, config.average)
         self._best = float("inf")
-        self._loader = self._load(readers[0], shuffle=True)
-        self._validation = None if readers[1] is None else self._load(readers[1], shuffle=False)
-
-    def _load(self, reader: WindowReader, *, shuffle: bool) -> TorchLoader:
-        plan = BatchPlan(
-            len(reader),
-            self.config.batch_size,
-            seed=self.config.seed,
-            rank=self._rank if shuffle else 0,
-            world=self._world if shuffle else 1,
-            shuffle=shuffle,
-            drop_last=shuffle,
+        self._loader = TorchLoader(
+            readers[0], self._plan(readers[0]), workers=config.workers, pin_memory=self._pinned
         )
-        pinned = self._device.type == "cuda"
-        workers = self.config.workers if shuffle else 0
-        return TorchLoader(reader, plan, workers=workers, pin_memory=pinned)
+        self._validations = {
+            name: TorchLoader(reader, self._in_order(reader), pin_memory=self._pinned)
+            for name, reader in readers[1].items()
+        }
+
+    @property
+    def _pinned(self) -> bool:
+        return self._device.type == "cuda"
+
+    def _plan(self, reader: Samples) -> BatchPlan:
+        size, seed = self.config.batch_size, self.config.seed
+        share = {"seed": seed, "rank": self._rank, "world": self._world}
+        if isinstance(reader, Mixture):
+            return WeightedPlan(reader.weights, size, **share)
+        return BatchPlan(len(reader), size, **share)
+
+    def _in_order(self, reader: Samples) -> BatchPlan:
+        size, seed = self.config.batch_size, self.config.seed
+        return BatchPlan(len(reader), size, seed=seed, shuffle=False, drop_last=False)
 
     @property
     def policy_path(self) -> Path:
@@ -142,6 +153,9 @@ class Trainer:
                 self._validate()
             if self.step % self.config.save_every == 0 or self.step == last:
                 self.save()
+            every = self.config.rollouts_every
+            if every and (self.step % every == 0 or self.step == self.config.steps):
+                self._roll_out()
 
     def _batches(self) -> Iterator[dict[str, Tensor]]:
         while True:
@@ -182,25 +196,39 @@ class Trainer:
 
     def _validate(self) -> None:
         """Errors of the mean weights; the best of them are kept."""
-        if self._validation is None or self._rank:
+        if not self._validations or self._rank:
             return
         kept = {name: value.clone() for name, value in self._model.state_dict().items()}
         self._model.load_state_dict(self._mean.weights)
         self._model.eval()
-        self._validation.epoch = self._validation.batch = 0
-        chosen = zip(range(self.config.validation_batches), self._validation, strict=False)
+        totals = [self._errors(*each) for each in self._validations.items()]
+        self._model.load_state_dict(kept)
+        if sum(totals) < self._best:
+            self._best = sum(totals)
+            self._save_policy(BEST_FILE)
+
+    def _errors(self, name: str, loader: TorchLoader) -> float:
+        """Tells the errors of a validation, and gives their sum."""
+        loader.epoch = loader.batch = 0
+        chosen = zip(range(self.config.validation_batches), loader, strict=False)
         errors = l1_by_part(
             (self._normalised(batch) for _, batch in chosen),
             self._model.predict,
             self._card.layout,
             self.config.seed,
         )
-        self._model.load_state_dict(kept)
         total = sum(errors.values())
-        self._tell({"val/l1": total, **{f"val/l1/{part}": e for part, e in errors.items()}})
-        if total < self._best:
-            self._best = total
-            self._save_policy(BEST_FILE)
+        parts = {f"{name}/l1/{part}": error for part, error in errors.items()}
+        self._tell({f"{name}/l1": total, **parts})
+        return total
+
+    def _roll_out(self) -> None:
+        """Lets the policy, as it is now, be tried."""
+        if self._rollouts is None or self._rank:
+            return
+        self._save_policy(POLICY_FILE)
+        reached = self._rollouts(self.policy_path)
+        self._tell({f"rollout/{name}": value for name, value in reached.items()})
 
     def _save_policy(self, name: str) -> None:
         card = replace(self._card, steps=self.step)
@@ -228,6 +256,7 @@ class Trainer:
             "loader": self._loader.state_dict(),
             "training": asdict(self.config),
             "policy": asdict(self._card.config),
+            "corrections": asdict(self._card.origin) if self._card.origin else {},
         }
 
     def resume(self) -> None:
@@ -241,7 +270,7 @@ class Trainer:
         header, tensors = read_tensors(path, STATE_FORMAT, STATE_VERSION)
         # As JSON, in which tuples are lists.
         wanted = json.loads(json.dumps(self._header()))
-        for section in ("policy", "training"):
+        for section in ("policy", "training", "corrections"):
             found = header.get(section, {})
             for key, value in wanted[section].items():
                 if key not in FREE and found.get(key) != value:

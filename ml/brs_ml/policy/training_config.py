@@ -32,6 +32,7 @@ class TrainConfig:
     validation_batches: int = 8  # at most
     save_every: int = 2000  # steps
     log_every: int = 50  # steps
+    rollouts_every: int = 0  # steps between trials of the policy, if there is one to hold them
 
     def __post_init__(self) -> None:
         counts = ("steps", "batch_size", "validate_every", "validation_batches")
@@ -41,8 +42,9 @@ class TrainConfig:
         for name in ("learning_rate", "edge_rate", "clip"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ValueError(f"'{name}' must be positive")
-        if self.warm_up < 0 or self.workers < 0 or self.weight_decay < 0.0:
-            raise ValueError("'warm_up', 'workers' and 'weight_decay' must not be negative")
+        for name in ("warm_up", "workers", "weight_decay", "rollouts_every"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"'{name}' must not be negative")
         if not 0.0 <= self.average < 1.0:
             raise ValueError("'average' must lie within 0 and 1")
         if self.precision not in PRECISIONS:
@@ -68,9 +70,29 @@ class DistillConfig:
 
 
 @dataclass(frozen=True)
+class CorrectionConfig:
+    """How a policy learns from people who took over from it (see `corrections`)."""
+
+    data: str = ""  # data set of such episodes; empty: no corrections
+    checkpoint: str = ""  # the policy that is corrected
+    share: float = 0.5  # of the windows that are seen
+
+    def __post_init__(self) -> None:
+        if bool(self.data) != bool(self.checkpoint):
+            raise ValueError("'data' and 'checkpoint' need each other: from=, corrections=")
+        if not 0.0 < self.share < 1.0:
+            raise ValueError("'share' must lie between 0 and 1")
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """config/policy/*.yaml."""
 
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     training: TrainConfig = TrainConfig()
     distillation: DistillConfig = DistillConfig()
+    corrections: CorrectionConfig = CorrectionConfig()
+
+    def __post_init__(self) -> None:
+        if self.corrections.data and self.distillation.teacher:
+            raise ValueError("a policy learns from corrections or from a teacher, not from both")

@@ -11,16 +11,30 @@ from brs_ml.dataset import AlignConfig, BuildConfig, Feature, Index, RobotLayout
 from brs_ml.dataset.clouds import CloudCodec
 from brs_ml.dataset.features import features_of
 from brs_ml.dataset.images import pack_image
+from brs_ml.dataset.streams import DRIVERS
 from brs_ml.dataset.writer import EpisodePart, PartWriter, join_parts
 
 CAMERAS = ("head",)
 PICTURE = (32, 32)
+TELEOP = DRIVERS.index("teleop")
+
+
+CORRECTED = 0.95  # where the point is when a person drives; nowhere else
 
 
 def make(
-    root: Path, *, seed: int = 0, steps: int = 40, layout: RobotLayout | None = None
+    root: Path,
+    *,
+    seed: int = 0,
+    steps: int = 40,
+    layout: RobotLayout | None = None,
+    driver: np.ndarray | None = None,
 ) -> tuple[Path, Index]:
-    """Three episodes, one for validation: all joints follow one point that is in the cloud."""
+    """Three episodes, one for validation: all joints follow one point that is in the cloud.
+
+    driver (steps,) is who drove in each, and `steps` of no account; None: nobody said it.
+    """
+    driver = np.zeros(steps, np.uint8) if driver is None else driver
     layout = layout or batches.robot()
     config = BuildConfig(
         align=AlignConfig(cameras=CAMERAS),
@@ -34,8 +48,9 @@ def make(
     parts = []
     for number in range(3):
         phase = random.uniform(0.0, 6.0)
-        goal = 0.8 * np.sin(phase + 0.3 * np.arange(steps))
-        parts.append(_episode(parts_folder, f"episode{number}", features, layout, goal))
+        goal = 0.8 * np.sin(phase + 0.3 * np.arange(len(driver)))
+        goal[driver == TELEOP] = CORRECTED
+        parts.append(_episode(parts_folder, f"episode{number}", features, layout, goal, driver))
     splits = {"episode0": "train", "episode1": "train", "episode2": "validation"}
     (root / "set").mkdir(parents=True, exist_ok=True)
     index = join_parts(
@@ -45,7 +60,12 @@ def make(
 
 
 def _episode(
-    folder: Path, name: str, features: dict[str, Feature], layout: RobotLayout, goal: np.ndarray
+    folder: Path,
+    name: str,
+    features: dict[str, Feature],
+    layout: RobotLayout,
+    goal: np.ndarray,
+    driver: np.ndarray,
 ) -> EpisodePart:
     steps, lower, upper = len(goal), np.array(layout.lower), np.array(layout.upper)
     # A number's place between its limits follows the goal, some one way, some the other.
@@ -65,7 +85,7 @@ def _episode(
             "action": action,
             "valid": np.ones(steps, bool),
             "action_valid": np.ones(steps, bool),
-            "driver": np.zeros(steps, np.uint8),
+            "driver": driver,
             "stamp_ns": np.arange(steps) * 10**8,
             "image_age": np.zeros((steps, len(CAMERAS))),
         }
