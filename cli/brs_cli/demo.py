@@ -2,7 +2,7 @@
 
 A scripted operator moves the emulated JoyLo; everything between its motors and the simulated
 robot is the real stack over DDS. The episode is recorded to MCAP and then drives a fresh
-simulation open loop. Results go to out/demo/.
+simulation open loop. Results go to out/demo/. `brs demo record` writes many episodes without ROS.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 import time
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -50,7 +51,12 @@ class EpisodeResult:
 
 
 def main() -> None:
-    """Entry point of `brs demo`."""
+    """Entry point of `brs demo`, and of `brs demo record`."""
+    if sys.argv[1:2] == ["record"]:
+        from brs_cli.demo_record import main as record
+
+        record(sys.argv[2:])
+        return
     options = _parse()
     own_domain()
     out = Path(options.out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from brs_hardware.embodiment import Embodiment
+from brs_hardware.safety import SafetyVerdict
 from brs_hardware.safety.setup import SafetySetup, make_supervisor
 from brs_hardware.types import WholeBodyCommand
 from brs_sim.world import World
@@ -28,22 +29,27 @@ class CommandedRobot:
         self.supervisor.select_source(source)
         self.supervisor.arm(world.time_s, world.whole_body_state())
 
-    def apply(self, command: WholeBodyCommand | None) -> None:
+    def apply(self, command: WholeBodyCommand | None) -> SafetyVerdict:
         """One tick of the robot node; call it at about 100 Hz.
 
         Args:
             command: that has just come, if any; it counts as made now.
+
+        Returns:
+            What the rules made of it.
         """
         now_s, world = self.world.time_s, self.world
         if command is not None:
             stamped = replace(command, source=self.source, stamp_s=now_s)
             self.supervisor.offer(now_s, stamped)
-        sent = self.supervisor.step(now_s, world.whole_body_state()).command
+        verdict = self.supervisor.step(now_s, world.whole_body_state())
+        sent = verdict.command
         if sent is None:
-            return
+            return verdict
         for group in Embodiment.GROUPS:
             world.command_joints(group, getattr(sent, group))
         for gripper in Embodiment.GRIPPERS:
             stroke_mm = world.embodiment.gripper(gripper).to_stroke_mm(getattr(sent, gripper))
             world.command_gripper(gripper, stroke_mm)
         world.command_base(*sent.base_velocity)
+        return verdict

@@ -28,7 +28,7 @@ CORE = {"r1_sim", "robot", "teleop", "joylo", "leader_emulator", "recorder", "re
 CORE |= {"description"}
 LEARNT = {"policy", "policy_server"}
 # The recorder follows them, too, and no node of CORE publishes them.
-FOLLOWED = ("policy/command", "perception/cloud", "perception/state")
+FOLLOWED = ("policy/command", "policy/state", "perception/cloud", "perception/state")
 # What a node opens depends on its parameters: it is started with each of these, too.
 VARIANTS: dict[str, list[dict[str, object]]] = {
     "perception": [{"cameras": "simulated", "fuse": False}, {"transport": "compressed"}],

@@ -14,7 +14,8 @@ from mcap.records import ChunkIndex
 
 from brs_ml.dataset.errors import DatasetError
 from brs_ml.episode.chunks import LARGEST_CHUNK, unpack_record
-from brs_ml.episode.metadata import Topic
+from brs_ml.episode.latched import is_latched
+from brs_ml.episode.metadata import Topic, parse_qos
 from brs_ml.episode.reader import BagMessage, EpisodeReader
 from brs_ml.episode.scan import DAMAGE, MESSAGE_HEAD, RECORD_HEAD
 
@@ -66,6 +67,16 @@ class Bag(EpisodeReader):
     def counts(self) -> dict[Topic, int]:
         """Messages by topic."""
         return self._counts
+
+    @property
+    def latched(self) -> frozenset[str]:
+        """Topics whose late listeners are told what was said last; see `is_latched`."""
+        channels = (each for found in self._scans for each in found.summary.channels.values())
+        offered = {c.topic: c.metadata.get("offered_qos_profiles", "") for c in channels}
+        # Parsing takes long, and most topics offer the same.
+        parsed = {text: parse_qos(text) for text in set(offered.values())}
+        topics = (Topic(name, "", qos=parsed[text]) for name, text in offered.items())
+        return frozenset(topic.name for topic in topics if is_latched(topic))
 
     @property
     def damaged_chunks(self) -> int:

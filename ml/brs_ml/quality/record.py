@@ -56,6 +56,7 @@ class Times:
     """When the messages of one topic were stamped and received."""
 
     stamped: bool  # messages begin with a header
+    latched: bool = False  # put again at the start and after a pause: stamps are old by right
     log_ns: array[int] = field(default_factory=lambda: array("q"))
     stamp_ns: array[int] = field(default_factory=lambda: array("q"))  # 0 where not known
     sequence: array[int] = field(default_factory=lambda: array("q"))  # 0 where not known
@@ -133,8 +134,10 @@ def gather(
     reader = Bag(path)
     start_ns, end_ns = map(_sane, reader.span_ns)
     record = Record(path, info, robot, start_ns, end_ns, reader.torn)
+    latched = reader.latched
     for topic in reader.counts:
-        record.times[topic.name] = Times(bool(_HEADER.match(topic.schema_text)))
+        stamped = bool(_HEADER.match(topic.schema_text))
+        record.times[topic.name] = Times(stamped, topic.name in latched)
     takers = _takers(reader, record, config, judges, findings)
     digest = hashlib.blake2b(digest_size=16)
     try:
@@ -165,7 +168,8 @@ def _take(message: BagMessage, record: Record, takers: Mapping[str, _Taker]) -> 
         what = error.what if isinstance(error, EpisodeError) else repr(error)
         record.broken.setdefault(message.topic, []).append(what)
     times.log_ns.append(_sane(message.log_time_ns))
-    times.stamp_ns.append(stamp)
+    judged = message.topic in takers or not times.latched
+    times.stamp_ns.append(stamp if judged else 0)
     times.sequence.append(message.sequence)
 
 
