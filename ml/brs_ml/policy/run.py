@@ -150,7 +150,7 @@ def _corrected(config: RunConfig, data: Path, layout: RobotLayout) -> Parts:
         seed=config.training.seed,
         image_crop=config.training.augmentation.crop,
     )
-    both = (_reader(dataset, model, config, True) for dataset in sets)
+    demonstrated, corrected = (_reader(dataset, model, config, True) for dataset in sets)
     readers: dict[str, Samples] = {}
     if _is_split(sets[0]):
         readers["val"] = _reader(sets[0], model, config, False)
@@ -158,7 +158,7 @@ def _corrected(config: RunConfig, data: Path, layout: RobotLayout) -> Parts:
         unseen = narrowed(_reader(sets[1], model, config, False), corrected_steps(sets[1]))
         if len(unseen):
             readers["corrections"] = unseen
-    return model, None, card, (mixture(*both, config.corrections), readers)
+    return model, None, card, (mixture(demonstrated, corrected, config.corrections), readers)
 
 
 def card_of(index: Index, path: Path) -> DataCard:

@@ -122,10 +122,10 @@ class Trainer:
 
     def _plan(self, reader: Samples) -> BatchPlan:
         size, seed = self.config.batch_size, self.config.seed
-        share = {"seed": seed, "rank": self._rank, "world": self._world}
+        rank, world = self._rank, self._world
         if isinstance(reader, Mixture):
-            return WeightedPlan(reader.weights, size, **share)
-        return BatchPlan(len(reader), size, **share)
+            return WeightedPlan(reader.weights, size, seed=seed, rank=rank, world=world)
+        return BatchPlan(len(reader), size, seed=seed, rank=rank, world=world)
 
     def _in_order(self, reader: Samples) -> BatchPlan:
         size, seed = self.config.batch_size, self.config.seed
