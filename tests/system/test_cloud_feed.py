@@ -118,6 +118,7 @@ def test_poor_pictures_that_come_by_topics_are_used_and_told() -> None:
         feed.accept("camera/head/camera_info", conversions.camera_info(*place, pinhole))
         feed.accept("camera/head/color/image_raw", conversions.color_image(*place, dark))
         feed.accept("camera/head/depth/image_raw", conversions.depth_image(*place, depth))
+        feed.judge()
     assert len(listener.told) == 40
     assert [line.split(":")[0] for line in feed.poor_pictures()] == ["head"]
     assert "is dark" in feed.poor_pictures()[0]
