@@ -115,6 +115,12 @@ class Watch:
                     gid = info.get("publisher_gid")
                     publisher = bytes(gid["data"]) if gid else b""
                     published_s = info["source_timestamp"] * 1e-9
+                    # At rest or not is asked of now.
+                    if role == "chassis":
+                        self._rest("measured", published_s, np.array(message.velocity[:3]))
+                        continue
+                    if (role, part) == ("command", "base"):
+                        self._rest("commanded", published_s, _twist(message))
                     self._sorter.add(published_s, (role, part, message, publisher))
                     if role == "source" or (role, part) == ("command", "base"):
                         self._look_for_gap(role, part, published_s, info, publisher)
@@ -144,7 +150,6 @@ class Watch:
             caused_s = conversions.to_seconds(message.header.stamp)
         if part == "base":
             values = _twist(message)
-            self._rest("commanded", published_s, values)
         elif hasattr(message, "position"):
             values = np.array(message.position)
         else:
@@ -153,9 +158,6 @@ class Watch:
 
     def _on_measured(self, part: str, _: float, message: JointState, __: bytes) -> None:
         self.monitor.measured(part, np.array(message.position))
-
-    def _on_chassis(self, _: str, published_s: float, message: JointState, __: bytes) -> None:
-        self._rest("measured", published_s, np.array(message.velocity[:3]))
 
     def _on_source(
         self, source: str, published_s: float, message: WholeBodyCommand, _: bytes
