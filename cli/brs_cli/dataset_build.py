@@ -160,7 +160,9 @@ def summary(index: Index) -> str:
     training = sum(episode.split == "train" for episode in index.episodes)
     invalid = sum(episode.invalid_steps for episode in index.episodes)
     size_mb = sum(file.bytes for file in index.files.values()) / 1e6
+    clouds = {str(episode.source.get("clouds", "none")) for episode in index.episodes} - {"none"}
     return (
         f"{len(index.episodes)} episodes ({training} for training), {index.steps} steps of "
         f"{1 / index.rate_hz:g} s ({invalid} not valid), {size_mb:.1f} MB"
+        + "".join(f", {source} clouds" for source in sorted(clouds))
     )

@@ -52,7 +52,7 @@ class BuildConfig:
     cloud_upper: tuple[float, ...] = ()
     cloud_points: int = 4096
     cloud_level: int = 1  # of zstd
-    cloud_source: str = "fused"  # of CLOUD_SOURCES
+    cloud_source: str = "auto"  # of CLOUD_SOURCES
     # How clouds are made, in the words of who makes them; kept with the data set.
     cloud_recipe: Mapping[str, Any] = field(default_factory=dict)
     validation_share: float = 0.1  # of the episodes

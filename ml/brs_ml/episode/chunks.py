@@ -10,10 +10,10 @@ import zstandard
 from mcap.opcode import Opcode
 
 try:
-    # Six times faster than zlib's.
-    from fastcrc.crc32 import iso_hdlc as _crc32
+    # Up to fourteen times faster than zlib's.
+    from fastcrc.crc32 import iso_hdlc as crc32
 except ImportError:
-    from zlib import crc32 as _crc32  # type: ignore[assignment]
+    from zlib import crc32  # type: ignore[assignment]
 
 # Recorders write chunks of a few MB. A few bytes can claim to unpack to any size.
 LARGEST_CHUNK = 256 << 20
@@ -64,7 +64,7 @@ def unpack(compression: str, packed: bytes | memoryview, size: int, checksum: in
     if compression not in _UNPACKERS:
         raise ValueError(f"compression '{compression[:20]}' is not known")
     data = _UNPACKERS[compression](packed, size)
-    if len(data) != size or (checksum and _crc32(data) != checksum):
+    if len(data) != size or (checksum and crc32(data) != checksum):
         raise ValueError("a chunk does not match its size or checksum")
     return data
 

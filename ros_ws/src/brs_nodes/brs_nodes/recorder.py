@@ -53,9 +53,11 @@ from brs_nodes.conversions import joycon_from_message
 from brs_nodes.recorder_taps import Taps
 from brs_nodes.robot_topics import command_topics, sensor_topics
 
+# What asks the robot to move, to which anything may publish.
+REQUESTS = tuple(f"{source}/command" for source in ("teleop", "policy", "replay"))
 # Topics of the stack; those of the robot come from its description.
 TOPICS = (
-    *(f"{source}/command" for source in ("teleop", "policy", "replay")),
+    *REQUESTS,
     *("joylo/joint_states", "joylo/joy_left", "joylo/joy_right", "teleop/state"),
     *("robot/state", "robot/command", "robot/safety", "joylo/state", "policy/state"),
     *("sim/task", "sim/objects", "/tf", "/tf_static", "robot_description"),
@@ -76,7 +78,7 @@ class Parameters:
     topics: tuple[str, ...] = parameter(("",), "what to record; empty: all of robot and stack")
     min_free_mb: int = parameter(500, "free disk space that is left alone", 1, 10_000_000)
     max_queue_mb: int = parameter(64, "messages that may wait for the disk", 4, 4096)
-    clouds: bool = parameter(False, "record clouds, too; they can be made again from the rest")
+    clouds: bool = parameter(True, "record clouds where perception makes them")
     auto_start: bool = parameter(False, "record from the start on")
 
 
@@ -110,6 +112,7 @@ class RecorderNode(Node):
             self,
             [self.resolve_topic_name(name) for name in wanted],
             MessageDefinitions(share_folders(os.environ["AMENT_PREFIX_PATH"])),
+            apart=[self.resolve_topic_name(name) for name in REQUESTS],
         )
         self._latched: dict[tuple[str, bytes], bytes] = {}  # newest of each latching publisher
         self._sim_time = bool(self.get_parameter("use_sim_time").value)

@@ -6,9 +6,11 @@ Nobody is called for each message: a hundred wakings a second do the work of tho
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
+from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
@@ -29,23 +31,28 @@ class Taps:
             no executor spins.
         wanted: resolved topic names.
         definitions: message definitions to keep with the topics.
+        apart: those of them that anybody may send at any rate. They come through a DDS participant
+            of their own: what overflows its socket is none of the other topics'.
 
     Attributes:
         topics: known so far, by name.
     """
 
     def __init__(
-        self, node: Node, wanted: Collection[str], definitions: MessageDefinitions
+        self,
+        node: Node,
+        wanted: Collection[str],
+        definitions: MessageDefinitions,
+        apart: Collection[str] = (),
     ) -> None:
         self._node, self._wanted, self._definitions = node, wanted, definitions
+        self._apart = frozenset(apart)
         self.topics: dict[str, Topic] = {}
-        self._owner = Node(
-            f"{node.get_name()}_taps",
-            namespace=node.get_namespace(),
-            use_global_arguments=False,
-            enable_rosout=False,
-            start_parameter_services=False,
-        )
+        self._context = Context()
+        # With the same arguments: its security enclave is among them.
+        self._context.init(sys.argv, initialize_logging=False)
+        self._owner = _owner(node, "taps", node.context)
+        self._owner_apart = _owner(node, "taps_apart", self._context)
         self._taps: dict[str, Any] = {}
         self._latching: dict[str, bool] = {}
         self._refused_types: set[str] = set()
@@ -74,12 +81,13 @@ class Taps:
                 DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
             ),
         )
+        owner = self._owner_apart if name in self._apart else self._owner
         current = self._taps.get(name)
         if current is not None:
             if current.qos_profile == profile:
                 return
             # A publisher of another kind has come or gone.
-            self._owner.destroy_subscription(current)
+            owner.destroy_subscription(current)
             del self._taps[name]
         message_class = self._message_class(message_type)
         if message_class is None:
@@ -92,7 +100,7 @@ class Taps:
                 tuple(_offered(qos) for qos in offered),
                 str(getattr(publishers[0], "topic_type_hash", "")),
             )
-        self._taps[name] = self._owner.create_subscription(
+        self._taps[name] = owner.create_subscription(
             message_class, name, _never, profile, raw=True
         )
         self._latching[name] = latched
@@ -129,6 +137,20 @@ class Taps:
     def close(self) -> None:
         """End all subscriptions."""
         self._owner.destroy_node()
+        self._owner_apart.destroy_node()
+        self._context.shutdown()
+
+
+def _owner(node: Node, name: str, context: Context) -> Node:
+    """A node that holds subscriptions and that nobody spins."""
+    return Node(
+        f"{node.get_name()}_{name}",
+        context=context,
+        namespace=node.get_namespace(),
+        use_global_arguments=False,
+        enable_rosout=False,
+        start_parameter_services=False,
+    )
 
 
 def _never(message: bytes) -> None:
