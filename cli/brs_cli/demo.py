@@ -63,7 +63,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     results = []
     for seed in range(options.seed, options.seed + options.episodes):
-        results.append(run_episode(options.task, seed, out, console))
+        results.append(run_episode(options.task, seed, out, console, not options.no_replay))
         _write_json(out / "episodes.json", [asdict(result) for result in results])
     first = next((result for result in results if result.bag), None)
     pictures: dict[str, str] = {}
@@ -81,13 +81,16 @@ def main() -> None:
 console = Console()
 
 
-def run_episode(task: str, seed: int, out: Path, shown: Console) -> EpisodeResult:
+def run_episode(
+    task: str, seed: int, out: Path, shown: Console, replays: bool = True
+) -> EpisodeResult:
     """Teleoperate and replay one seed; problems end up in the result, not as exceptions."""
     result = EpisodeResult(seed)
     try:
         bag = teleoperate(task, seed, out / "episodes", result)
         result.bag = str(bag.relative_to(out.resolve()))
-        replay(task, seed, bag, result)
+        if replays:
+            replay(task, seed, bag, result)
     except (BrsError, EpisodeError) as error:
         result.problem = str(error)
         shown.print(f"[red]seed {seed}: {error}", highlight=False, soft_wrap=True)
@@ -259,8 +262,10 @@ def _show(results: list[EpisodeResult], out: Path, pictures: dict[str, str]) -> 
         )
     console.print(table)
     good = sum(result.success for result in results)
-    again = sum(bool(result.replay_success) for result in results)
-    console.print(f"teleoperation {good}/{len(results)}, open-loop replay {again}/{len(results)}")
+    again = [result.replay_success for result in results if result.replay_success is not None]
+    console.print(
+        f"teleoperation {good}/{len(results)}, open-loop replay {sum(again)}/{len(again)}"
+    )
     shown = out.resolve()
     if shown.is_relative_to(ROOT):
         shown = shown.relative_to(ROOT)
@@ -279,4 +284,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--task", default="shelves")
     parser.add_argument("--out", default=str(ROOT / "out" / "demo"))
     parser.add_argument("--no-pictures", action="store_true", help="skip videos and plots")
+    parser.add_argument(
+        "--no-replay", action="store_true", help="only record; brs eval policy=replay:DIR judges"
+    )
     return parser.parse_args()
