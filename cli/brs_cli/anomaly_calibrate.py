@@ -57,6 +57,15 @@ class Trial:
         )
 
 
+@dataclass(frozen=True)
+class Scored:
+    """A video of one camera, segment by segment."""
+
+    segments: tuple[SegmentScore, ...]
+    levels: tuple[float, ...]  # mean brightness of each segment, 0 to 255
+    sizes: frozenset[tuple[int, int]]  # heights and widths of its pictures
+
+
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Command-line options."""
     parser = argparse.ArgumentParser(
@@ -111,23 +120,16 @@ def main(arguments: list[str] | None = None) -> None:
     )
 
 
-@dataclass(frozen=True)
-class Scored:
-    """A video of one camera, segment by segment."""
-
-    segments: tuple[SegmentScore, ...]
-    levels: tuple[float, ...]  # mean brightness of each segment, 0 to 255
-    sizes: frozenset[tuple[int, int]]  # heights and widths of its pictures
-
-
 def score_footage(scorer: SegmentScorer, source: Path, options: argparse.Namespace) -> Scored:
     """Scores of a video as the node would make them; frames are held for a segment at a time."""
-    buffer, sizes = SegmentBuffer(scorer.config), set()
-    segments, levels = [], []
+    buffer = SegmentBuffer(scorer.config)
+    sizes: set[tuple[int, int]] = set()
+    segments: list[SegmentScore] = []
+    levels: list[float] = []
     frames = footage_of(source, options.camera, options.pictures_hz)
     for frame, stamp_s in at_rate(frames, options.frame_hz):
         if frame is not None:
-            sizes.add(frame.shape[:2])
+            sizes.add((frame.shape[0], frame.shape[1]))
             frame = shrunk(frame, options.largest_px)
         segment = buffer.push(frame, stamp_s)
         if segment is not None:
@@ -151,13 +153,14 @@ def calibrate_camera(
         AnomalyError: the footage is too short, dark or of several cameras, or cannot be judged.
     """
     chosen = config.calibration
-    sizes = frozenset().union(*(video.sizes for video in videos))
+    sizes = {size for video in videos for size in video.sizes}
     if len(sizes) > 1:
         told = ", ".join(f"{width}x{height}" for height, width in sorted(sizes))
         raise AnomalyError(f"the footage is of several cameras: {told}", remedy="one at a time")
     everything = [segment for video in videos for segment in video.segments]
     check_footage(everything, [level for video in videos for level in video.levels], chosen)
-    starts, ends = [], []
+    starts: list[SegmentScore] = []
+    ends: list[tuple[SegmentScore, ...]] = []
     for video in videos:
         cut = round(len(video.segments) * (1.0 - chosen.held_out))
         starts += video.segments[:cut]

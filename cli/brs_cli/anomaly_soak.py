@@ -94,7 +94,8 @@ class Soak:
         Raises:
             AnomalyError: models cannot be loaded, or a segment is not scored.
         """
-        process, samples_mb = psutil.Process(), []
+        process = psutil.Process()
+        samples_mb: list[float] = []
         every = max(segments // SAMPLES, 1)
         self._watcher.start()
         try:

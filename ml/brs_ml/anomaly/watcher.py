@@ -134,7 +134,8 @@ class Watcher:
         known = self._calibration
         if known is None:
             return ()
-        return tuple(text for text in self._texts if text not in known.thresholds(camera))
+        thresholds = known.thresholds(camera)
+        return tuple(text for text in self._texts if text not in thresholds)
 
     def watch(self, texts: Sequence[str]) -> None:
         """Texts to watch for from the next segment on, tidy; none: nothing is scored."""
