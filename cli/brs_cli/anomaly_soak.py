@@ -30,7 +30,7 @@ WARM_UP = 0.2  # share at the beginning, which fills caches and pools
 SAMPLES = 200  # of memory over the whole run
 SWAP = 37  # segments after which other texts are watched for
 BAD = 11  # segments of which one cannot be judged
-PATIENCE_S = 120.0  # for one segment
+PATIENCE_S = 600.0  # for one segment; the first waits for models, too
 
 
 @dataclass(frozen=True)
