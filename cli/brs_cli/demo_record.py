@@ -18,6 +18,8 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from rich.console import Console
+
 from brs_cli.environment import ROOT
 from brs_cli.fast_episode import NOTE, OPERATOR, FastOptions, Made, record_episode
 from brs_cli.progress import Bar
@@ -46,21 +48,20 @@ def main(arguments: list[str] | None = None) -> None:
     there = recorded_seeds(root, options.task).intersection(wanted)
     seeds = [seed for seed in wanted if seed not in there]
     made: list[Made] = []
-    with Bar(f"demonstrations of {options.task}", options.episodes) as bar:
+    try:
+        with Bar(f"demonstrations of {options.task}", options.episodes) as bar:
 
-        def tell(one: Made) -> None:
-            made.append(one)
-            if not one.success:
-                bar.progress.console.print(f"seed {one.seed}: failed", highlight=False)
-            bar.progress.advance(bar.task)
+            def tell(one: Made) -> None:
+                made.append(one)
+                if not one.success:
+                    bar.progress.console.print(f"seed {one.seed}: failed", highlight=False)
+                bar.progress.advance(bar.task)
 
-        bar.progress.advance(bar.task, len(there))
-        try:
+            bar.progress.advance(bar.task, len(there))
             record_all(root, options.task, seeds, options.workers, fast, tell)
-        finally:
-            bar.progress.console.print(
-                _summary(root, options.episodes, len(there), made), highlight=False, soft_wrap=True
-            )
+    finally:
+        line = _summary(root, options.episodes, len(there), made)
+        Console(stderr=True).print(line, highlight=False, soft_wrap=True)
 
 
 def _summary(root: Path, episodes: int, there: int, made: Sequence[Made]) -> str:
