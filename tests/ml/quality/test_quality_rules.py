@@ -291,7 +291,7 @@ def test_episodes_unlike_the_others_are_found(rule: str) -> None:
 def test_simulated_scenes_have_clocks_of_their_own(
     begin_ns: int, change: dict[str, Any], apart: bool
 ) -> None:
-    times = {"start_ns": begin_ns, "end_ns": begin_ns + 9 * SECOND}
+    times: dict[str, Any] = {"start_ns": begin_ns, "end_ns": begin_ns + 9 * SECOND}
     reports = [report_of("a", **times), report_of("b", info=replace(GOOD, **change), **times)]
     assert ("overlap" in rules(check_together(reports, QualityConfig()))) is not apart
 
