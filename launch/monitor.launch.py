@@ -44,6 +44,11 @@ def generate_launch_description():
             "device", default_value="cpu", description="that models run on: cpu or cuda"
         ),
         DeclareLaunchArgument(
+            "calibration",
+            default_value="",
+            description="file of `brs monitor calibrate`, if there is one",
+        ),
+        DeclareLaunchArgument(
             "hold",
             default_value="false",
             choices=["true", "false"],
@@ -74,6 +79,7 @@ def generate_launch_description():
                 "encoder": typed("encoder", str),
                 "judge": typed("judge", str),
                 "device": typed("device", str),
+                "calibration": typed("calibration", str),
                 "hold": typed("hold", bool),
                 "use_sim_time": typed("use_sim_time", bool),
             },

@@ -22,8 +22,15 @@ from brs_hardware.config import load_named
 from brs_hardware.embodiment import load_embodiment
 from brs_ml.anomaly import MonitorConfig, SegmentScore, SegmentScorer, score_video, watch_texts
 from brs_ml.anomaly.backends import BackendConfig, Backends
+from brs_ml.anomaly.calibration import Calibration, Setting
 from brs_ml.anomaly.datasets import load_cvad, load_dataset
-from brs_ml.anomaly.evaluation import AlarmFigures, ScoredVideo, alarms_at_recall, micro_auroc
+from brs_ml.anomaly.evaluation import (
+    AlarmFigures,
+    ScoredVideo,
+    alarms_at,
+    alarms_at_recall,
+    micro_auroc,
+)
 from brs_ml.anomaly.monitor import frame_scores, live_scores
 from brs_ml.anomaly.scores import Parts, most
 
@@ -63,32 +70,51 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--judge", default="small", help="small, vlm:NAME or server:URL#MODEL")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--weights", type=Path, default=weights_file(), help="of the small models")
+    parser.add_argument("--calibration", type=Path, help="file of `brs monitor calibrate`")
+    parser.add_argument("--camera", default="head", help="whose calibration counts")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "anomaly_eval.json")
     options = parser.parse_args(arguments)
     config = load_named(MonitorConfig, "anomaly", "default", "monitor")
     config = replace(config, judged_texts=0)  # the measure is of every text, not of the best
-    backend = BackendConfig(options.encoder, options.judge, options.device)
-    encoder, judge = Backends(backend, options.weights).make()
+    backends = Backends(
+        BackendConfig(options.encoder, options.judge, options.device), options.weights
+    )
+    encoder, judge = backends.make()
+    rate_hz = _rate_hz(options)
+    calibration: Calibration | None = None
+    if options.calibration is not None:
+        setting = Setting(backends.described, config.segment, rate_hz)
+        calibration = Calibration.load(options.calibration, setting)
 
     def scorer(texts: Sequence[str]) -> SegmentScorer:
-        return SegmentScorer(encoder, judge, watch_texts(texts, encoder, config), config)
+        watched = watch_texts(texts, encoder, config)
+        gates = {}
+        if calibration is not None:
+            calibration.require(options.camera, watched.keywords, str(options.calibration))
+            gates = calibration.gates(options.camera)
+        return SegmentScorer(encoder, judge, watched, config, gates)
 
-    rate_hz = 10.0
-    if options.dataset is None:
-        from brs_sim.anomalies import RATE_HZ
-
-        rate_hz = RATE_HZ
-        videos = _generated(options, scorer)
-    else:
-        rate_hz = 25.0
-        videos = _benchmark(options, scorer)
+    videos = (_generated if options.dataset is None else _benchmark)(options, scorer)
     scored = list(videos)
     full = evaluate(scored, config, rate_hz)
     still = evaluate(scored, with_weights(config, KEY_FRAME_ONLY), rate_hz)
-    _show(full, still)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     told = {"full": asdict(full), "key_frame_only": asdict(still)}
+    _show(full, still)
+    if calibration is not None:
+        alarms = alarms_above(scored, config, calibration.thresholds(options.camera), rate_hz)
+        told["calibrated"] = asdict(alarms)
+        _show_alarms("calibrated", alarms)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(told, indent=2) + "\n")
+
+
+def _rate_hz(options: argparse.Namespace) -> float:
+    """Frames a second of what is measured."""
+    if options.dataset is not None:
+        return 25.0
+    from brs_sim.anomalies import RATE_HZ
+
+    return RATE_HZ
 
 
 def with_weights(config: MonitorConfig, weights: tuple[float, float, float]) -> MonitorConfig:
@@ -97,7 +123,7 @@ def with_weights(config: MonitorConfig, weights: tuple[float, float, float]) -> 
 
 
 def evaluate(scored: Sequence[Scored], config: MonitorConfig, rate_hz: float) -> Evaluation:
-    """Figures of scores that were made without gates.
+    """Figures of scores.
 
     Args:
         scored: videos.
@@ -109,6 +135,33 @@ def evaluate(scored: Sequence[Scored], config: MonitorConfig, rate_hz: float) ->
     together, known = micro_auroc(_videos(scored, config, keywords))
     alarms = alarms_at_recall(_videos(scored, config, keywords, live=True), RECALL, rate_hz)
     return Evaluation(each, float(np.mean(list(each.values()))), together, known, alarms)
+
+
+def alarms_above(
+    scored: Sequence[Scored],
+    config: MonitorConfig,
+    thresholds: Mapping[str, float],
+    rate_hz: float,
+) -> AlarmFigures:
+    """Live alarms of scores above thresholds of each text's own, over all texts as one.
+
+    Args:
+        scored: videos, whose segments were scored with the gates that belong to the thresholds.
+        config: whose weights and smoothing count.
+        thresholds: text -> score above which is alarm.
+        rate_hz: of the frames.
+    """
+    keywords = list(thresholds)
+    truths = _videos(scored, config, keywords, live=True)
+    videos = []
+    for video, truth in zip(scored, truths, strict=True):
+        excess = [
+            live_scores([_fused(row, config, (key,)) for row in video.segments], config) - limit
+            for key, limit in thresholds.items()
+        ]
+        videos.append(replace(truth, scores=np.fmax.reduce(excess)))
+    above = float(np.nextafter(0.0, 1.0))
+    return replace(alarms_at(videos, above, rate_hz), threshold=float("nan"))
 
 
 def _videos(
@@ -183,9 +236,13 @@ def _show(full: Evaluation, still: Evaluation) -> None:
         table.add_row(key, f"{value:.3f}", f"{still.each[key]:.3f}")
     table.add_row("mean", f"{full.mean:.3f}", f"{still.mean:.3f}")
     table.add_row("all texts at once", f"{full.together:.3f}", f"{still.together:.3f}")
-    alarms = full.alarms
     Console().print(table)
+    Console().print(f"{full.known:.1%} of the frames have a score")
+    _show_alarms("one threshold", full.alarms)
+
+
+def _show_alarms(what: str, alarms: AlarmFigures) -> None:
     Console().print(
-        f"at {alarms.recall:.0%} recall: {alarms.false_alarms_per_hour:.1f} false alarms an hour, "
-        f"{alarms.seconds_to_alarm:.1f} s to an alarm; {full.known:.1%} of the frames were judged"
+        f"{what}: {alarms.recall:.0%} recall, {alarms.false_alarms_per_hour:.1f} false alarms an "
+        f"hour, {alarms.seconds_to_alarm:.1f} s to an alarm"
     )

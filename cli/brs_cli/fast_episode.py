@@ -20,9 +20,9 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState, Joy
 from visualization_msgs.msg import MarkerArray
 
-from brs_cli.fast_messages import objects_message, safety_message, task_message, teleop_message
 from brs_cli.tape import Tape
 from brs_hardware.embodiment import load_embodiment
+from brs_hardware.errors import ConfigError
 from brs_hardware.safety import Mode, SafetyVerdict
 from brs_hardware.safety.setup import load_safety
 from brs_hardware.teleop import TeleopMapper
@@ -36,6 +36,12 @@ from brs_nodes.camera_topics import CameraPublisher, Rates
 from brs_nodes.common import COMMAND, LATCHED, NEWEST, SENSOR
 from brs_nodes.driver_topics import DriverTopics
 from brs_nodes.recorder import TOPICS, distro, versions
+from brs_nodes.report_messages import (
+    objects_message,
+    safety_message,
+    task_message,
+    teleop_message,
+)
 from brs_nodes.robot_topics import command_topics, sensor_topics
 from brs_nodes.vendor import VendorTopics
 from brs_sim.cameras import CameraRenderer
@@ -66,6 +72,14 @@ class FastOptions:
     limit_s: float = 300.0  # simulated; then the operator has failed
     keep_failures: bool = False  # as episodes without success
     min_free_mb: int = 500  # of the disk that are left alone
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.camera_hz <= 1.0 / _TICK_S:
+            raise ConfigError(
+                f"{self.camera_hz:g} Hz of cameras", remedy=f"take 0 to {1.0 / _TICK_S:g}"
+            )
+        if not self.limit_s > 0.0:
+            raise ConfigError(f"a limit of {self.limit_s:g} s", remedy="take more than 0")
 
 
 @dataclass(frozen=True)
@@ -228,9 +242,12 @@ class _Demonstration:
         if self._ticks % _ODOMETRY_EVERY == 0:
             self._feedback.publish_odometry(self._stamp_s(), feedback)
         if self._ticks % _REPORT_EVERY == 0:
-            self._tell("sim/objects", objects_message(self._stamp_s(), world))
+            self._tell("sim/objects", objects_message(self._stamp_s(), world.objects()))
         if self._ticks % _TASK_EVERY == 0:
-            self._tell("sim/task", task_message(self._stamp_s(), world))
+            status = world.task_status()
+            self._tell(
+                "sim/task", task_message(self._stamp_s(), world.task_name, world.seed, status)
+            )
         if renderer is not None and world.time_s >= self._next_frame_s:
             self._film(renderer)
         self._writer.tick(world.time_s)
@@ -240,8 +257,12 @@ class _Demonstration:
         drives = supervisor.mode is Mode.ARMED and not verdict.holding
         self.drivers.drives(supervisor.source if drives else "", self._tape.now_ns)
         if self._due("safety", (supervisor.mode, verdict.holding)):
-            now_s = self._world.time_s
-            self._tell("robot/safety", safety_message(stamp_s, now_s, supervisor, verdict))
+            command_age_s = supervisor.command_age_s(self._world.time_s)
+            feedback_age_s = 0.0  # it is of this moment
+            self._tell(
+                "robot/safety",
+                safety_message(stamp_s, supervisor, verdict, command_age_s, feedback_age_s),
+            )
 
     def _film(self, renderer: CameraRenderer) -> None:
         """Pictures of all cameras at one moment."""

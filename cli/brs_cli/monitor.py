@@ -10,6 +10,8 @@ from brs_cli.subcommands import run_subcommand
 COMMANDS = {
     "serve": ("brs_cli.monitor_serve", "open the page: cameras, scores, texts, alarms (default)"),
     "train": ("brs_cli.anomaly_train", "teach the small encoder and judge on generated clips"),
+    "calibrate": ("brs_cli.anomaly_calibrate", "learn from footage of your home what is normal"),
+    "soak": ("brs_cli.anomaly_soak", "score frames for long and see whether memory grows"),
     "eval": ("brs_cli.anomaly_eval", "measure on generated clips, or on a benchmark you have"),
 }
 

@@ -399,7 +399,7 @@ def test_the_monitor_takes_lists_and_disarms_nobody_unless_told(prefix: Path) ->
     given = nodes_of("monitor", cameras="[head, left_wrist]", queries="['a spill', 'fire']")
     assert given["/anomaly_monitor"] == {
         "cameras": ["head", "left_wrist"], "queries": ["a spill", "fire"], "transport": "raw",
-        "encoder": "small", "judge": "small", "device": "cpu", "hold": False,
+        "encoder": "small", "judge": "small", "device": "cpu", "calibration": "", "hold": False,
         "use_sim_time": False,
     }  # fmt: skip
     plain = nodes_of("monitor", hold="true", namespace="r2")["/r2/anomaly_monitor"]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from brs_cli import demo_record, fast_episode
-from brs_cli.fast_episode import NOTE, FastOptions, Made, record_episode
+from brs_cli.fast_episode import NOTE, FastOptions, record_episode
 from brs_hardware.embodiment import load_embodiment
+from brs_hardware.errors import ConfigError
 from brs_ml.dataset.messages import Decoder, stamp_ns
 from brs_ml.episode import EpisodeError, EpisodeReader
 from brs_ml.episode.metadata import read_info
@@ -18,6 +24,7 @@ from brs_nodes.robot_topics import command_topics, sensor_topics
 
 BAGS = Path(__file__).parents[1] / "data/bags"
 SHORT = FastOptions(camera_hz=0.0, limit_s=1.5, keep_failures=True)
+LONG = FastOptions(camera_hz=0.0)
 REPORTS = {"/teleop/command", "/teleop/state", "/robot/state", "/robot/command", "/robot/safety"}
 REPORTS |= {f"/joylo/{name}" for name in ("joint_states", "joy_left", "joy_right")}
 REPORTS |= {"/sim/task", "/sim/objects"}
@@ -126,11 +133,7 @@ def test_a_second_run_goes_on_where_the_first_was(
     assert demo_record.recorded_seeds(root, "trash") == set()
     asked: list[int] = []
 
-    def made(*arguments: Any) -> Iterator[Made]:
-        asked.extend(arguments[2])
-        return iter(())
-
-    monkeypatch.setattr(demo_record, "_made", made)
+    monkeypatch.setattr(demo_record, "record_all", lambda *given: asked.extend(given[2]))
     demo_record.main(["--episodes", "3", "--seed", "2", "--out", str(root)])
     assert asked == [2, 4]
 
@@ -143,3 +146,69 @@ def test_what_a_killed_run_left_is_swept_away_and_nothing_else(tmp_path: Path) -
     demo_record.sweep(tmp_path)
     assert [left.name for left in tmp_path.iterdir()] == ["live.part"]
     assert read_info(tmp_path / "live.part").note == ""
+
+
+def begun(root: Path) -> bool:
+    """Whether an episode is being recorded."""
+    return any(root.glob("*.part/*.mcap"))
+
+
+def test_ctrl_c_ends_all_workers_and_leaves_nothing(tmp_path: Path) -> None:
+    def press() -> None:
+        while not begun(tmp_path):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        demo_record.record_all(tmp_path, "shelves", (0, 1, 2), 1, LONG, lambda _: None)
+    assert not list(tmp_path.iterdir())
+    assert not multiprocessing.active_children()
+
+
+def test_workers_end_with_a_killed_run_and_the_next_one_tidies_up(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "brs_cli.main", "demo", "record", "--camera-hz", "0"]
+    with subprocess.Popen([*command, "--out", str(tmp_path)]) as run:
+        while not begun(tmp_path):
+            assert run.poll() is None
+            time.sleep(0.05)
+        run.kill()
+    # A worker that lived on would hold its episode until it is saved.
+    while list(tmp_path.iterdir()):
+        assert not demo_record.recorded_seeds(tmp_path, "shelves")
+        demo_record.sweep(tmp_path)
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--workers", "0"], "'0' is no whole number from 1 on"),
+        (["--episodes", "many"], "'many' is no whole number from 1 on"),
+        (["--seed", "-1"], "'-1' is no whole number from 0 on"),
+    ],
+)
+def test_numbers_that_cannot_be_are_told_in_a_line(
+    options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        demo_record.main(options)
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--task", "shelfs"],
+        ["--robot", "r2"],
+        ["--camera-hz", "-1"],
+        ["--camera-hz", "nan"],
+        ["--limit-s", "0"],
+    ],
+)
+def test_what_is_wrong_for_all_seeds_is_told_before_any_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    monkeypatch.setattr(demo_record, "record_all", lambda *_: pytest.fail("it was begun"))
+    with pytest.raises(ConfigError):
+        demo_record.main([*options, "--out", str(tmp_path)])

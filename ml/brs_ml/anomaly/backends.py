@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,25 @@ class Backends:
     config: BackendConfig
     small: Path
 
+    @property
+    def described(self) -> str:
+        """What makes scores: names, and of the small models which weights.
+
+        Raises:
+            AnomalyError: there are no small models.
+        """
+        names = f"{self.config.encoder}, {self.config.judge}"
+        if "small" not in (self.config.encoder, self.config.judge):
+            return names
+        self._require_small()
+        return f"{names}, weights {hashlib.sha256(self.small.read_bytes()).hexdigest()[:12]}"
+
+    def _require_small(self) -> None:
+        if not self.small.is_file():
+            raise AnomalyError(
+                "there are no small models", where=str(self.small), remedy="brs monitor train"
+            )
+
     def make(self) -> tuple[ImageTextEncoder, Judge]:
         """The encoder and the judge.
 
@@ -50,10 +70,7 @@ class Backends:
         loaded: list[SmallModels] = []
 
         def small() -> SmallModels:
-            if not self.small.is_file():
-                raise AnomalyError(
-                    "there are no small models", where=str(self.small), remedy="brs monitor train"
-                )
+            self._require_small()
             from brs_ml.anomaly.small import SmallModels
 
             if not loaded:

@@ -49,6 +49,26 @@ class SegmentConfig:
 
 
 @dataclass(frozen=True)
+class CalibrationConfig:
+    """What is asked of normal footage, and what is made of it."""
+
+    # Share of normal segments that are kept from the judge; 0: it sees all.
+    gate_quantile: float = 0.5
+    margin: float = 0.1  # between the highest normal score and the threshold
+    held_out: float = 0.3  # share at the end of each video on which alarms are counted
+    least_segments: int = 100  # to calibrate on; four minutes of 24 frames at 10 Hz
+    most_unknown: float = 0.1  # share of segments that may have a problem
+    least_level: float = 12.0  # of 255, mean brightness; less is dark
+
+    def __post_init__(self) -> None:
+        shares = (self.gate_quantile, self.margin, self.most_unknown)
+        if not all(0.0 <= share <= 1.0 for share in shares) or not 0.0 < self.held_out < 1.0:
+            raise ValueError("shares and 'margin' must lie within 0 and 1")
+        if self.least_segments < 1 or self.least_level < 0.0:
+            raise ValueError("'least_segments' must be positive, 'least_level' from 0 on")
+
+
+@dataclass(frozen=True)
 class MonitorConfig:
     """A monitor."""
 
@@ -58,8 +78,7 @@ class MonitorConfig:
     most_letters: int = 200  # of a text
     # Texts that a segment may ask the judge about: those whose pictures fit best. 0: all.
     judged_texts: int = 4
-    # Share of normal segments that calibration keeps from the judge; 0: it sees all.
-    gate_quantile: float = 0.5
+    calibration: CalibrationConfig = CalibrationConfig()
     largest_px: int = 8192  # width or height of a frame
     least_spread: float = 2.0  # standard deviation of a frame's colours; less is nothing
     longest_gap_s: float = 1.0  # between frames of a segment
@@ -71,5 +90,5 @@ class MonitorConfig:
             raise ValueError("numbers of texts, letters and pixels must be positive")
         if self.longest_gap_s <= 0.0:
             raise ValueError("'longest_gap_s' must be positive")
-        if not 0.0 <= self.gate_quantile <= 1.0 or self.least_spread < 0.0:
-            raise ValueError("'gate_quantile' must lie within 0 and 1, 'least_spread' from 0 on")
+        if self.least_spread < 0.0:
+            raise ValueError("'least_spread' must not be negative")

@@ -10,7 +10,7 @@ import numpy as np
 
 from brs_ml.anomaly.config import CELL_PX, FRAME_PX, PICTURE_PX, SegmentConfig
 from brs_ml.anomaly.encoder import ImageTextEncoder
-from brs_ml.anomaly.windows import cut, scaled, two_by_two, window_corners
+from brs_ml.anomaly.windows import cut, cut_all, scaled, two_by_two, window_corners
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Contexts:
     frames: Sequence[np.ndarray]
     _encoded: dict[object, np.ndarray] = field(default_factory=dict)
     _cells: dict[int, np.ndarray] = field(default_factory=dict)
+    _frames: dict[int, np.ndarray] = field(default_factory=dict)  # scaled to 240 x 240
 
     def position(self, frame: int, texts: np.ndarray, which: int) -> PositionContext:
         """Position context of a frame.
@@ -90,19 +91,29 @@ class Contexts:
 
     def _windows(self, frame: int) -> np.ndarray:
         if frame not in self._encoded:
-            windows = _cut_all(self.frames[frame], self.config, self.encoder.side_px)
-            self._encoded[frame] = self.encoder.encode_images(windows)
+            self._encoded[frame] = self.encoder.encode_images(
+                self._cut(frame, self.encoder.side_px)
+            )
         return self._encoded[frame]
 
     def _grids(self, key_frames: tuple[int, ...]) -> np.ndarray:
         if key_frames not in self._encoded:
             for i in key_frames:
                 if i not in self._cells:
-                    side = self.encoder.side_px // 2
-                    self._cells[i] = _cut_all(self.frames[i], self.config, side)
+                    self._cells[i] = self._cut(i, self.encoder.side_px // 2)
             grids = two_by_two([self._cells[i] for i in key_frames])
             self._encoded[key_frames] = self.encoder.encode_images(grids)
         return self._encoded[key_frames]
+
+    def _cut(self, frame: int, side_px: int) -> np.ndarray:
+        """(windows, side_px, side_px, 3) uint8 of all sizes, the first size first."""
+        config = self.config
+        return cut_all(self._scaled(frame), config.windows_px, config.half_steps, side_px)
+
+    def _scaled(self, frame: int) -> np.ndarray:
+        if frame not in self._frames:
+            self._frames[frame] = scaled(self.frames[frame], FRAME_PX)
+        return self._frames[frame]
 
     def _grid(self, key_frames: Sequence[int], number: int) -> TemporalContext:
         for size_px in self.config.windows_px:
@@ -110,23 +121,11 @@ class Contexts:
             places = corners.reshape(-1, 2)
             if number < len(places):
                 here = places[number][None, None]
-                frames = [scaled(self.frames[i], FRAME_PX) for i in key_frames]
-                cells = [cut(frame, here, size_px, CELL_PX)[0] for frame in frames]
+                cells = [cut(self._scaled(i), here, size_px, CELL_PX)[0] for i in key_frames]
                 top, left = (int(value) for value in places[number])
                 return TemporalContext(two_by_two(cells), (top, left), size_px)
             number -= len(places)
         raise IndexError(number)
-
-
-def _cut_all(frame: np.ndarray, config: SegmentConfig, side_px: int) -> np.ndarray:
-    """(windows, side_px, side_px, 3) uint8 of all sizes, the first size first."""
-    frame = scaled(frame, FRAME_PX)
-    return np.concatenate(
-        [
-            cut(frame, window_corners(size_px, config.half_steps), size_px, side_px)
-            for size_px in config.windows_px
-        ]
-    )
 
 
 def _mean_of_maps(likeness: np.ndarray, corners: Sequence[np.ndarray]) -> np.ndarray:

@@ -47,7 +47,7 @@ def frames_of(source: Path) -> Iterator[np.ndarray | None]:
     if source.is_dir():
         yield from _pictures(source)
     elif source.is_file():
-        yield from _video(source)
+        yield from (frame for frame, _ in timed_video(source))
     else:
         raise AnomalyError("no such video", where=str(source), remedy="give a file or a folder")
 
@@ -173,7 +173,7 @@ def _ubnormal(root: Path) -> list[LabelledVideo]:
         if masks:
             truth = np.array([_any_marked(mask) for mask in masks])
         elif path.stem.startswith("normal"):
-            truth = np.zeros(sum(1 for _ in _video(path)), bool)
+            truth = np.zeros(sum(1 for _ in timed_video(path)), bool)
         else:
             raise _unreadable(folder, FileNotFoundError("no masks"))
         videos.append(LabelledVideo(path.stem, path, truth))
@@ -229,12 +229,15 @@ def _pictures(folder: Path) -> Iterator[np.ndarray | None]:
         yield None if picture is None else np.ascontiguousarray(picture[..., ::-1])
 
 
-def _video(path: Path) -> Iterator[np.ndarray | None]:
+def timed_video(path: Path) -> Iterator[tuple[np.ndarray | None, float]]:
+    """Frames of a video file with their times [s]; raises like `frames_of`."""
     import av
 
     try:
         with av.open(str(path)) as container:
-            for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="rgb24")
+            rate_hz = float(container.streams.video[0].average_rate or 25.0)
+            for i, frame in enumerate(container.decode(video=0)):
+                time_s = i / rate_hz if frame.time is None else float(frame.time)
+                yield frame.to_ndarray(format="rgb24"), time_s
     except (av.FFmpegError, IndexError, OSError) as error:
         raise _unreadable(path, error) from None

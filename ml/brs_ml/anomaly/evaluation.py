@@ -28,7 +28,7 @@ class ScoredVideo:
 class AlarmFigures:
     """What alarms are worth at one threshold."""
 
-    threshold: float
+    threshold: float  # nan: each text has its own
     recall: float  # share of the events that raise an alarm while they last
     false_alarms_per_hour: float  # separate alarms with no truth under them, per normal hour
     seconds_to_alarm: float  # median over the events found; nan if none is

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from brs_ml.anomaly.backends import Backends
-from brs_ml.anomaly.calibration import Calibration
-from brs_ml.anomaly.config import MonitorConfig
+from brs_ml.anomaly.calibration import Calibration, Setting
+from brs_ml.anomaly.config import MonitorConfig, SegmentConfig
 from brs_ml.anomaly.encoder import ImageTextEncoder
 from brs_ml.anomaly.errors import AnomalyError
 from brs_ml.anomaly.frames import Segment
@@ -44,8 +44,20 @@ class Equipment:
     calibration: Calibration | None = None
 
 
-def load_equipment(backends: Backends, calibration: Path | None) -> Equipment:
+def load_equipment(
+    backends: Backends,
+    calibration: Path | None,
+    segment: SegmentConfig,
+    frame_hz: float,
+    cameras: Sequence[str],
+) -> Equipment:
     """Models, and what normal footage looks like to them, if that was measured.
+
+    Args:
+        backends: make the models.
+        calibration: file of a `Calibration`, if there is one.
+        segment, frame_hz: by which segments are made and scored.
+        cameras: that are watched; one of them must be calibrated, or it is the wrong file.
 
     Raises:
         AnomalyError: see `Backends` and `Calibration`.
@@ -56,7 +68,14 @@ def load_equipment(backends: Backends, calibration: Path | None) -> Equipment:
     torch.set_num_threads(1)  # the other cores are for those who are in a hurry
     if calibration is None:
         return Equipment(encoder, judge)
-    return Equipment(encoder, judge, Calibration.load(calibration, encoder.name, judge.name))
+    loaded = Calibration.load(calibration, Setting(backends.described, segment, frame_hz))
+    if not loaded.cameras.intersection(cameras):
+        raise AnomalyError(
+            f"is of {', '.join(sorted(loaded.cameras))}, not of {', '.join(cameras)}",
+            where=str(calibration),
+            remedy="brs monitor calibrate --camera NAME",
+        )
+    return Equipment(encoder, judge, loaded)
 
 
 class Watcher:
@@ -88,7 +107,7 @@ class Watcher:
         self.looked_at: Collection[str] = ()
         self._texts: tuple[str, ...] = ()
         self._scorer: SegmentScorer | None = None
-        self._thresholds: Mapping[str, float] = {}
+        self._calibration: Calibration | None = None
         self._histories: dict[str, CameraHistory] = {}
         self._gates: dict[str, StillGate] = {}
         self._found: queue.SimpleQueue[CameraScores] = queue.SimpleQueue()
@@ -109,6 +128,14 @@ class Watcher:
         """What scores, for people; empty until it is loaded."""
         scorer = self._scorer
         return f"{scorer.encoder.name}, {scorer.judge.name}" if scorer is not None else ""
+
+    def uncalibrated(self, camera: str) -> tuple[str, ...]:
+        """Texts that were not calibrated for a camera; none where there is no calibration."""
+        known = self._calibration
+        if known is None:
+            return ()
+        thresholds = known.thresholds(camera)
+        return tuple(text for text in self._texts if text not in thresholds)
 
     def watch(self, texts: Sequence[str]) -> None:
         """Texts to watch for from the next segment on, tidy; none: nothing is scored."""
@@ -163,13 +190,17 @@ class Watcher:
     ) -> CameraScores:
         scorer = self._scorer_of(texts, equipment)
         if camera not in self._histories:
+            limits = self._calibration
             self._histories[camera] = CameraHistory(
-                self._monitor, self._thresholds, self._config.threshold
+                self._monitor,
+                limits.thresholds(camera) if limits is not None else {},
+                self._config.threshold,
             )
             self._gates[camera] = StillGate(self._config.still_levels, self._config.still_at_most)
         gate = self._gates[camera]
         scores = gate.unchanged(segment, texts)
         if scores is None:
+            scorer.gates = self._calibration.gates(camera) if self._calibration is not None else {}
             scores = scorer.score(segment)
             gate.remember(segment, scores)
         rows, begun = self._histories[camera].follow(scores)
@@ -181,17 +212,9 @@ class Watcher:
         """The scorer, with embeddings of texts that it has not had yet."""
         scorer = self._scorer
         if scorer is None:
-            calibration = equipment.calibration
-            if calibration is not None:
-                self._thresholds = calibration.thresholds
+            self._calibration = equipment.calibration
             watched = watch_texts(texts, equipment.encoder, self._monitor)
-            scorer = SegmentScorer(
-                equipment.encoder,
-                equipment.judge,
-                watched,
-                self._monitor,
-                calibration.gates if calibration is not None else {},
-            )
+            scorer = SegmentScorer(equipment.encoder, equipment.judge, watched, self._monitor)
             self._scorer = scorer
         elif scorer.texts.keywords != texts:
             scorer.texts = watch_texts(texts, scorer.encoder, self._monitor, scorer.texts)

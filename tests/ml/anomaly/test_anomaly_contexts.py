@@ -13,7 +13,8 @@ from brs_ml.anomaly import AnomalyError, MonitorConfig, SegmentConfig, watch_tex
 from brs_ml.anomaly.config import KEY_FRAME_RULES
 from brs_ml.anomaly.context import Contexts
 from brs_ml.anomaly.key_frames import select_key_frames
-from brs_ml.anomaly.windows import two_by_two, window_corners
+from brs_ml.anomaly.texts import tidy_texts
+from brs_ml.anomaly.windows import cut, cut_all, two_by_two, window_corners
 
 LENGTHS = st.sampled_from([4, 8, 24, 32])
 
@@ -58,6 +59,19 @@ def test_no_key_frames_of_segments_without_quarters(count: int) -> None:
 def test_windows_are_as_many_as_in_the_paper() -> None:
     assert [window_corners(px)[..., 0].size for px in (48, 80, 120, 240)] == [25, 9, 4, 1]
     assert [window_corners(px, True)[..., 0].size for px in (48, 80, 120)] == [81, 25, 9]
+
+
+@pytest.mark.parametrize("half_steps", [False, True])
+@pytest.mark.parametrize("side_px", [24, 32, 64, 112])
+def test_windows_that_are_scaled_together_are_those_scaled_one_by_one(
+    side_px: int, half_steps: bool
+) -> None:
+    frame = noisy_frames(1, seed=side_px, side=240)[0]
+    sizes = (48, 80, 100, 120)
+    found = cut_all(frame, sizes, half_steps, side_px)
+    plain = [cut(frame, window_corners(px, half_steps), px, side_px) for px in sizes]
+    # A level of 255 for rounding, where a scale is no fraction of two.
+    assert np.abs(found.astype(int) - np.concatenate(plain)).max() <= (side_px == 112)
 
 
 def test_grids_are_read_row_by_row() -> None:
@@ -140,6 +154,20 @@ def test_a_frame_without_differences_is_looked_at_everywhere() -> None:
 def test_texts_that_cannot_be_watched_are_refused(texts: list[str], message: str) -> None:
     with pytest.raises(AnomalyError, match=message):
         watch_texts(texts, ColourEncoder(), MonitorConfig())
+
+
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=5))
+def test_any_writing_is_watched_for_or_refused(texts: list[str]) -> None:
+    """Of any language; nothing but an AnomalyError comes of it, and what is kept can be kept."""
+    config = MonitorConfig()
+    try:
+        watched = watch_texts(texts, ColourEncoder(), config)
+    except AnomalyError:
+        assert any(not any(c.isalnum() for c in t) or not t.isprintable() for t in texts)
+        return
+    assert watched.keywords == tidy_texts(watched.keywords, config)
+    assert all(text.encode() and text.isprintable() for text in watched.keywords)
+    assert len(watched.plain) == len(watched.keywords) <= len(texts)
 
 
 def test_texts_are_tidied_and_said_once() -> None:

@@ -16,7 +16,7 @@ from ml.anomaly.toy import ColourEncoder, RednessJudge, noisy_frames, scorer
 
 from brs_ml.anomaly import Monitor, MonitorConfig, Segment, SegmentConfig, watch_texts
 from brs_ml.anomaly.backends import BackendConfig, Backends
-from brs_ml.anomaly.calibration import Calibration
+from brs_ml.anomaly.calibration import NO_GATE, Calibration, Limits, Setting
 from brs_ml.anomaly.errors import AnomalyError
 from brs_ml.anomaly.judge import Question, Verdict
 from brs_ml.anomaly.live import CameraHistory, CameraScores, SegmentQueue, StillGate
@@ -322,6 +322,33 @@ def test_whatever_a_model_does_the_worker_goes_on(made: Made) -> None:
     assert not rig.watcher.problem
 
 
+class Hanging(RednessJudge):
+    """Answers when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on, self.asked_once = threading.Event(), threading.Event()
+
+    def rate(self, questions: Sequence[Question]) -> list[Verdict]:
+        self.asked_once.set()
+        self.go_on.wait()
+        return super().rate(questions)
+
+
+def test_a_judge_that_hangs_keeps_nobody_waiting(made: Made) -> None:
+    judge = Hanging()
+    rig = made(lambda: Equipment(ColourEncoder(), judge))
+    rig.push()
+    wait_for(judge.asked_once.is_set)
+    for _ in range(5):
+        rig.push()  # whoever brings frames goes on, and so does who asks for scores
+    assert rig.watcher.take() == [] and rig.segments.dropped("head") == 4
+    rig.watcher.close(patience_s=0.01)
+    assert rig.watcher.alive  # it hangs on, and ends with the process
+    judge.go_on.set()
+    assert rig.next().dropped == 4
+
+
 def test_a_judge_that_has_to_be_closed_is_closed(made: Made) -> None:
     class Remote(RednessJudge):
         closed = False
@@ -371,12 +398,22 @@ def test_models_that_are_not_there_yet_are_waited_for(made: Made) -> None:
 
 
 def test_calibrated_texts_have_gates_and_thresholds_of_their_own(made: Made) -> None:
-    calibration = Calibration("colours", "redness", 9, {"red thing": 2.0}, {"blue thing": 1.0})
+    limits = (
+        Limits("head", "red thing", 9, gate=2.0, threshold=0.5),
+        Limits("head", "blue thing", 9, gate=NO_GATE, threshold=1.0),
+    )
+    calibration = Calibration(Setting("toys", SHORT.segment, 10.0), limits)
     rig = made(lambda: Equipment(ColourEncoder(), RednessJudge(), calibration))
-    rig.push()
+    rig.push("head")
     red, blue = rig.next().texts
     assert (red.score, red.judged, red.alarm) == (0.0, False, False)
     assert blue.score is not None and blue.judged and not blue.alarm  # above 0, below 1
+    rig.push("wrist")  # another camera has other limits: here none, so that 0 is the threshold
+    red, blue = rig.next().texts
+    assert red.judged and red.alarm and blue.alarm
+    rig.watcher.watch(["red thing", "green thing"])
+    told = [rig.watcher.uncalibrated(camera) for camera in ("head", "wrist")]
+    assert told == [("green thing",), ("red thing", "green thing")]
 
 
 # -- texts ---------------------------------------------------------------------------------
@@ -416,4 +453,4 @@ def test_known_embeddings_are_those_that_would_be_made() -> None:
 def test_missing_weights_are_told_before_anything_is_loaded(tmp_path: Path) -> None:
     backends = Backends(BackendConfig(), tmp_path / "none.safetensors")
     with pytest.raises(AnomalyError, match="brs monitor train"):
-        load_equipment(backends, None)
+        load_equipment(backends, None, SHORT.segment, 10.0, ["head"])

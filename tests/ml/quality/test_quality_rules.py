@@ -278,6 +278,24 @@ def test_episodes_unlike_the_others_are_found(rule: str) -> None:
     assert {finding.episode for finding in found} == named
 
 
+@pytest.mark.parametrize(
+    ("begin_ns", "change", "apart"),
+    [
+        (SECOND, {"seed": 1}, True),  # two scenes, and in each time begins anew
+        (SECOND, {"task": "trash"}, True),
+        (SECOND, {"operator": "someone"}, False),
+        (1_700_000_000 * SECOND, {"seed": 1}, False),  # one robot cannot be in two scenes
+        (1_700_000_000 * SECOND, {"robot": "r1_pro"}, True),
+    ],
+)
+def test_simulated_scenes_have_clocks_of_their_own(
+    begin_ns: int, change: dict[str, Any], apart: bool
+) -> None:
+    times: dict[str, Any] = {"start_ns": begin_ns, "end_ns": begin_ns + 9 * SECOND}
+    reports = [report_of("a", **times), report_of("b", info=replace(GOOD, **change), **times)]
+    assert ("overlap" in rules(check_together(reports, QualityConfig()))) is not apart
+
+
 # Rules that have tests of their own: of hostile files, and of data sets.
 ELSEWHERE = {"oversized", "left_out", "invalid_steps"}
 

@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from brs_hardware.cameras.pictures import color_of, opencv
 from brs_hardware.errors import ConfigError, DeviceError
+from brs_ml.anomaly.windows import shrunk
 from brs_nodes.camera_topics import camera_topics
 from brs_nodes.common import NEWEST, Inbox
 from brs_nodes.conversions import to_seconds
@@ -63,20 +64,12 @@ class CameraFeed:
                 continue
             stamp_s = to_seconds(message.header.stamp)
             try:
-                frame = self._shrunk(color_of(message, camera))
+                frame = shrunk(color_of(message, camera), self._largest_px)
                 self.problems.pop(camera, None)
             except (DeviceError, opencv().error, MemoryError) as error:
                 frame = None
                 self.problems[camera] = " ".join(str(error).split())
             yield camera, frame, stamp_s
-
-    def _shrunk(self, frame: np.ndarray) -> np.ndarray:
-        scale = self._largest_px / max(frame.shape[:2])
-        if scale >= 1.0:
-            return frame
-        size = tuple(max(round(side * scale), 1) for side in frame.shape[1::-1])
-        cv2 = opencv()
-        return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA))
 
     def close(self) -> None:
         """Give up all topics."""

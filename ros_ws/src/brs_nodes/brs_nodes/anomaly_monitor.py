@@ -105,7 +105,14 @@ class AnomalyMonitorNode(Node):
             self.config,
             WatchConfig(chosen.threshold, chosen.still_levels),
             self.segments,
-            partial(load_equipment, backends, calibration),
+            partial(
+                load_equipment,
+                backends,
+                calibration,
+                self.config.segment,
+                chosen.frame_hz,
+                chosen.cameras,
+            ),
             hide,
         )
 
@@ -241,6 +248,8 @@ class AnomalyMonitorNode(Node):
         wrong = [f"{camera}: {line}" for camera, line in self.feed.problems.items()]
         for camera in self.parameters.cameras:
             values[f"{camera} dropped"] = self.segments.dropped(camera)
+            if texts := self.watcher.uncalibrated(camera):
+                wrong.append(f"{camera}: not calibrated for {', '.join(texts)}")
             found = self._newest.get(camera)
             if found is not None and found.texts and all(r.score is None for r in found.texts):
                 wrong.append(f"{camera}: {found.texts[0].reason}")

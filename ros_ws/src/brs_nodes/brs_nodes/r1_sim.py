@@ -19,7 +19,7 @@ from brs_interfaces.msg import TaskState
 from brs_interfaces.srv import ResetTask
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
-from visualization_msgs.msg import Marker, MarkerArray
+from visualization_msgs.msg import MarkerArray
 
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import BrsError, DeviceError
@@ -33,6 +33,7 @@ from brs_nodes.common import (
     run,
 )
 from brs_nodes.driver_topics import DriverTopics
+from brs_nodes.report_messages import objects_message, task_message
 from brs_nodes.sim_status import SimulatedStatus
 from brs_sim.cameras import CameraRenderer
 from brs_sim.emulators.cameras import as_camera_frame
@@ -166,36 +167,14 @@ class R1SimNode(Node):
         if count % (FEEDBACK_HZ // ODOMETRY_HZ) == 0:
             self._driver.publish_odometry(stamp_s, feedback)
         if count % (FEEDBACK_HZ // OBJECTS_HZ) == 0:
-            self._publish_objects(stamp_s)
+            self._objects.publish(objects_message(stamp_s, self.world.objects()))
         if count % (FEEDBACK_HZ // TASK_HZ) == 0:
             self._publish_task(stamp_s)
 
-    def _publish_objects(self, stamp_s: float) -> None:
-        """Ground truth of the scene, for operators, evaluation and RViz."""
-        message = MarkerArray()
-        for number, (name, (position, rotation)) in enumerate(self.world.objects().items()):
-            marker = Marker(ns=name, id=number, type=Marker.CUBE)
-            marker.header.stamp, marker.header.frame_id = conversions.to_time(stamp_s), "odom"
-            point, turn = marker.pose.position, marker.pose.orientation
-            point.x, point.y, point.z = map(float, position)
-            turn.w, turn.x, turn.y, turn.z = map(float, rotation)
-            marker.scale.x = marker.scale.y = marker.scale.z = 0.08
-            marker.color.r, marker.color.a = 0.8, 1.0
-            message.markers.append(marker)
-        self._objects.publish(message)
-
     def _publish_task(self, stamp_s: float) -> None:
         status = self.world.task_status()
-        message = TaskState(
-            task=self.parameters.task,
-            seed=self.world.seed,
-            subtasks=list(status.subtasks),
-            done=list(status.done),
-            success=status.success,
-            time_s=status.time_s,
-        )
-        message.header.stamp = conversions.to_time(stamp_s)
-        self._task.publish(message)
+        seed = self.world.seed
+        self._task.publish(task_message(stamp_s, self.parameters.task, seed, status))
         if self._task_reported and status.done != self._task_reported.done:
             done = [n for n, d in zip(status.subtasks, status.done, strict=True) if d]
             self.get_logger().info(f"sub-tasks done: {', '.join(done) or 'none'}")

@@ -60,7 +60,7 @@ TOPICS = (
     *REQUESTS,
     *("joylo/joint_states", "joylo/joy_left", "joylo/joy_right", "teleop/state"),
     *("robot/state", "robot/command", "robot/safety", "joylo/state", "policy/state"),
-    *("sim/task", "sim/objects", "/tf", "/tf_static", "robot_description"),
+    *("anomaly/scores", "sim/task", "sim/objects", "/tf", "/tf_static", "robot_description"),
 )
 CLOUD_TOPICS = ("perception/cloud", "perception/state")
 TAKE_HZ = 50.0

@@ -47,6 +47,7 @@ from brs_nodes.common import (
     parameter,
     run,
 )
+from brs_nodes.report_messages import safety_message
 from brs_nodes.vendor import VendorTopics
 
 TICK_HZ = 100.0
@@ -276,24 +277,10 @@ class RobotNode(LifecycleNode):
         self._mode_sent, self._safety_sent_s = mode, self._stepped_s
         self._holding = verdict.holding
         age_s = self._stepped_s - self._state.stamp_s if self._state else -1.0
-        message = brs_msg.SafetyState(
-            mode=int(supervisor.mode),
-            source=supervisor.source,
-            holding=verdict.holding,
-            command_age_s=supervisor.command_age_s(self._stepped_s),
-            feedback_age_s=age_s,
-            events=[
-                brs_msg.SafetyEvent(
-                    rule=event.rule,
-                    severity=int(event.severity),
-                    part=event.part,
-                    message=event.message,
-                )
-                for event in verdict.events
-            ],
+        command_age_s = supervisor.command_age_s(self._stepped_s)
+        self._safety_publisher.publish(
+            safety_message(self._stepped_s, supervisor, verdict, command_age_s, age_s)
         )
-        message.header.stamp = conversions.to_time(self._stepped_s)
-        self._safety_publisher.publish(message)
 
     def _log_changes(self, events: tuple[SafetyEvent, ...]) -> None:
         current = {event.rule: event for event in events}

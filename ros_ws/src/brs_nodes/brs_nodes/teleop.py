@@ -33,6 +33,7 @@ from brs_nodes.common import (
     parameter,
     run,
 )
+from brs_nodes.report_messages import teleop_message
 
 WATCHDOG_HZ = 50.0
 STATE_HZ = 10.0
@@ -132,14 +133,7 @@ class TeleopNode(Node):
             line = f"{output.engagement.name.lower()}: {output.message or 'robot follows'}"
             self.get_logger().info(line)
         self._reported, self._state_sent_s = current, self._updated_s
-        message = TeleopState(
-            state=int(output.engagement),
-            alignment_error_rad=output.alignment_error_rad,
-            worst_joint=output.worst_joint,
-            message=output.message,
-        )
-        message.header.stamp = conversions.to_time(self._updated_s)
-        self.state.publish(message)
+        self.state.publish(teleop_message(self._updated_s, output))
 
     def _on_engage(self, request: Engage.Request, response: Engage.Response) -> Engage.Response:
         self.mapper.allow(request.engage)

@@ -1,7 +1,14 @@
-"""Reports of the live stack's nodes about a simulated episode, as messages."""
+"""What nodes tell of themselves and of the scene, as messages, live and without nodes.
+
+Stamps are seconds of the clock that the episode or the node goes by.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
 from brs_interfaces.msg import SafetyEvent, SafetyState, TaskState, TeleopState
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -9,13 +16,15 @@ from brs_hardware.safety import SafetyVerdict
 from brs_hardware.safety.supervisor import SafetySupervisor
 from brs_hardware.teleop import TeleopOutput
 from brs_nodes.conversions import to_time
-from brs_sim.world import World
+
+if TYPE_CHECKING:  # a real robot's nodes load no simulator
+    from brs_sim.tasks import TaskStatus
 
 _MARKER_M = 0.08
 
 
 def teleop_message(stamp_s: float, output: TeleopOutput) -> TeleopState:
-    """What node `teleop` tells of itself."""
+    """How far the leader drives the robot, and why not."""
     message = TeleopState(
         state=int(output.engagement),
         alignment_error_rad=output.alignment_error_rad,
@@ -27,22 +36,27 @@ def teleop_message(stamp_s: float, output: TeleopOutput) -> TeleopState:
 
 
 def safety_message(
-    stamp_s: float, now_s: float, supervisor: SafetySupervisor, verdict: SafetyVerdict
+    stamp_s: float,
+    supervisor: SafetySupervisor,
+    verdict: SafetyVerdict,
+    command_age_s: float,
+    feedback_age_s: float,
 ) -> SafetyState:
-    """What node `robot` tells of its rules; feedback is of this moment.
+    """What the rules made of a tick.
 
     Args:
-        stamp_s: for the header [s].
-        now_s: the supervisor's time [s].
+        stamp_s: of the tick [s].
         supervisor: that gave the verdict.
         verdict: of this tick.
+        command_age_s: of the newest command [s].
+        feedback_age_s: of the robot's state [s]; -1 if there is none.
     """
     message = SafetyState(
         mode=int(supervisor.mode),
         source=supervisor.source,
         holding=verdict.holding,
-        command_age_s=supervisor.command_age_s(now_s),
-        feedback_age_s=0.0,
+        command_age_s=command_age_s,
+        feedback_age_s=feedback_age_s,
         events=[
             SafetyEvent(
                 rule=event.rule,
@@ -57,12 +71,11 @@ def safety_message(
     return message
 
 
-def task_message(stamp_s: float, world: World) -> TaskState:
-    """Progress of the task, as node `r1_sim` tells it."""
-    status = world.task_status()
+def task_message(stamp_s: float, task: str, seed: int, status: TaskStatus) -> TaskState:
+    """Progress of a task in the scene of a seed."""
     message = TaskState(
-        task=world.task_name,
-        seed=world.seed,
+        task=task,
+        seed=seed,
         subtasks=list(status.subtasks),
         done=list(status.done),
         success=status.success,
@@ -72,10 +85,17 @@ def task_message(stamp_s: float, world: World) -> TaskState:
     return message
 
 
-def objects_message(stamp_s: float, world: World) -> MarkerArray:
-    """Where all things are in `odom`, as node `r1_sim` tells it."""
+def objects_message(
+    stamp_s: float, objects: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> MarkerArray:
+    """Ground truth of the scene, for operators, evaluation and RViz.
+
+    Args:
+        stamp_s: of all markers [s].
+        objects: name -> (3,) position [m] and (4,) quaternion w, x, y, z in `odom`.
+    """
     message = MarkerArray()
-    for number, (name, (position, rotation)) in enumerate(world.objects().items()):
+    for number, (name, (position, rotation)) in enumerate(objects.items()):
         marker = Marker(ns=name, id=number, type=Marker.CUBE)
         marker.header.stamp, marker.header.frame_id = to_time(stamp_s), "odom"
         point, turn = marker.pose.position, marker.pose.orientation
