@@ -15,7 +15,7 @@ RULES = {
     "topics": ("topic", ("subscribe", "publish")),
     "services": ("service", ("reply", "request")),
 }
-HELPERS = ("inbox", "taps", "remote")  # nodes of the same process, named after it
+HELPERS = ("inbox", "taps", "taps_apart", "remote")  # nodes of the same process, named after it
 # Names that do not follow the namespace of a node.
 GLOBAL = {"/clock", "/diagnostics", "/parameter_events", "/rosout", "/tf", "/tf_static"}
 

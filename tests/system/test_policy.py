@@ -28,7 +28,10 @@ CORE = {"r1_sim", "robot", "teleop", "joylo", "leader_emulator", "recorder", "re
 CORE |= {"description"}
 LEARNT = {"policy", "policy_server"}
 # The recorder follows them, too, and no node of CORE publishes them.
-FOLLOWED = ("policy/command", "policy/state", "perception/cloud", "perception/state")
+FOLLOWED = (
+    *("anomaly/scores", "policy/command", "policy/state"),
+    *("perception/cloud", "perception/state"),
+)
 # What a node opens depends on its parameters: it is started with each of these, too.
 VARIANTS: dict[str, list[dict[str, object]]] = {
     "perception": [{"cameras": "simulated", "fuse": False}, {"transport": "compressed"}],
@@ -94,7 +97,7 @@ def start(ros: Harness, names: list[str], devices: ExitStack) -> None:
         "r1_sim": {"camera_hz": 0.0},
         # A leader that mirrors listens to the robot, too.
         "joylo": {"leader": "joylo_emulated", "mirror": True},
-        "recorder": {"folder": str(ros.folder / "episodes"), "clouds": True},
+        "recorder": {"folder": str(ros.folder / "episodes")},
         "replay": {"bag": str(bag_of(ros.folder)), "start_tolerance_rad": 10.0},
     }
     checkpoints = {}
