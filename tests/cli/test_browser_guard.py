@@ -149,3 +149,32 @@ def test_what_cannot_be_served_is_one_line(tmp_path: Path) -> None:
         main([str(tmp_path), "--no-open", "--host", "0.0.0.0"])
     with pytest.raises(BrsError, match="cannot listen"):
         main([str(tmp_path), "--no-open", "--port", "99999"])
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_tab_that_is_closed_in_the_middle_of_a_request_is_no_error(leaves: bool) -> None:
+    from starlette.middleware.base import BaseHTTPMiddleware
+
+    async def silent(scope: Any, receive: Any, send: Any) -> None:
+        while leaves and (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def pass_on(request: Any, call_next: Any) -> Any:
+        return await call_next(request)
+
+    messages = [{"type": "http.request", "body": b""}, {"type": "http.disconnect"}]
+
+    async def receive() -> Any:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        raise AssertionError("there is nobody to be answered")
+
+    headers = [(b"host", HOST.encode()), (b"cookie", MINE["cookie"].encode())]
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
+    asking = guarded(BaseHTTPMiddleware(silent, pass_on))(scope, receive, send)
+    if leaves:
+        asyncio.run(asking)
+    else:
+        with pytest.raises(RuntimeError, match="No response returned"):
+            asyncio.run(asking)

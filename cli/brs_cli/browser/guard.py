@@ -50,7 +50,7 @@ class Guard:
         if reason := self._refusal(headers):
             await _refuse(scope, send, reason)
         elif self._same(_cookies(headers).get(self._cookie, "")):
-            await self._app(scope, receive, _with_headers(send))
+            await _hand_on(self._app, scope, receive, _with_headers(send))
         elif scope["type"] == "http" and self._same(_query(scope).get("token", [""])[0]):
             await self._welcome(send)
         else:
@@ -84,6 +84,26 @@ def _cookies(headers: dict[bytes, str]) -> dict[str, str]:
         return {key: each.value for key, each in SimpleCookie(headers.get(b"cookie", "")).items()}
     except CookieError:
         return {}
+
+
+async def _hand_on(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    """Let the app answer. That nobody is there any more to be answered is no error.
+
+    Of a tab that is closed in the middle of a request, Starlette's middleware makes one.
+    """
+    left = False
+
+    async def receiving() -> MutableMapping[str, Any]:
+        nonlocal left
+        message = await receive()
+        left = left or message["type"] == "http.disconnect"
+        return message
+
+    try:
+        await app(scope, receiving, send)
+    except RuntimeError as error:
+        if not left or str(error) != "No response returned.":
+            raise
 
 
 def _with_headers(send: Send) -> Send:
