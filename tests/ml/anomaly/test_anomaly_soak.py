@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -22,15 +23,19 @@ TEXTS = ["red thing", "green thing", "blue thing"]
 
 @dataclass
 class Forgetful(RednessJudge):
-    """A judge that keeps nothing, or a megabyte of each question."""
+    """A judge that keeps nothing, or a megabyte of each question.
+
+    Fresh pages each time: the allocator might have room left by what ran before in this process.
+    """
 
     keep: bool = False
-    kept: list[np.ndarray] = field(default_factory=list)
+    kept: list[mmap.mmap] = field(default_factory=list)
 
     def rate(self, questions: Sequence[Question]) -> list[Verdict]:
         self.asked.clear()
-        if self.keep:
-            self.kept += [np.ones(1 << 17) for _ in questions]
+        for _ in questions if self.keep else ():
+            self.kept.append(mmap.mmap(-1, 1 << 20))
+            self.kept[-1].write(b"\1" * (1 << 20))
         return super().rate(questions)
 
 
