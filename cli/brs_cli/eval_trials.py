@@ -17,7 +17,7 @@ from brs_ml.convert.video import Codec, VideoWriter
 from brs_ml.dataset.bag import Bag
 from brs_ml.dataset.messages import Decoder, stamp_ns
 from brs_ml.dataset.robot_layout import layout_of
-from brs_ml.episode.timeline import command_times_ns
+from brs_ml.episode.timeline import command_times_ns, commands_to_replay
 from brs_sim.cameras import CameraRenderer
 from brs_sim.evaluation import (
     Driver,
@@ -120,18 +120,18 @@ def make_driver(row: Row, job: Job, robot: Embodiment) -> Driver:
 
 
 def read_commands(episode: Path, robot: Embodiment) -> Recording:
-    """The commands of an episode: what the robot was told, or else what it was asked.
+    """The commands that bring an episode about again, see commands_to_replay.
 
     Raises:
         ConfigError: it holds no commands.
         EpisodeError: it cannot be read.
     """
     bag = Bag(episode, past_damage=True)
-    sent = any(t.name.endswith("/robot/command") and count for t, count in bag.counts.items())
-    topic = bag.topic_named("robot/command" if sent else "teleop/command").name
-    messages = list(bag.messages([topic]))
+    span = commands_to_replay(bag)
+    messages = list(bag.messages([span.topic], span.start_ns, span.end_ns))
     if not messages:
-        raise ConfigError(f"has no command on {topic}", where=str(episode), remedy="leave it out")
+        problem = f"has no command on {span.topic}"
+        raise ConfigError(problem, where=str(episode), remedy="leave it out")
     decode, layout = Decoder(bag.topics), layout_of(robot)
     actions = np.array([layout.vector(decode(message)) for message in messages])
     logged = [message.log_time_ns for message in messages]

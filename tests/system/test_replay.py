@@ -200,18 +200,31 @@ def test_bad_bags_are_one_clear_line(ros: Harness) -> None:
         assert len(lines) == 1 and said in lines[0] and "Try: " in lines[0], process.output
 
 
-def test_what_was_really_sent_is_played_where_it_was_recorded(ros: Harness) -> None:
+@pytest.mark.parametrize(
+    ("drivers", "played"), [((), [10, 11, 12, 13, 14]), (((1, 3),), [91, 92, 93])]
+)
+def test_what_the_driver_asked_for_is_played_or_else_what_was_sent(
+    ros: Harness, drivers: tuple[tuple[int, int], ...], played: list[int]
+) -> None:
     robot = FakeRobot(ros)
+
+    def log_time_ns(number: int) -> int:
+        return round((100.0 + 0.02 * number) * 1e9)
+
+    spans = [
+        {"source": "teleop", "start_ns": log_time_ns(first), "stop_ns": log_time_ns(last)}
+        for first, last in drivers
+    ]
     writer = EpisodeWriter(
         make_working_folder(ros.folder, "t", 0.0),
-        EpisodeInfo(),
+        EpisodeInfo(drivers=spans),
         [
             Topic(f"/{name}", "brs_interfaces/msg/WholeBodyCommand")
             for name in ("teleop/command", "robot/command")
         ],
     )
     for number in range(5):
-        log_ns = round((100.0 + 0.02 * number) * 1e9)
+        log_ns = log_time_ns(number)
         for name, asked in (("teleop/command", 90), ("robot/command", 10)):
             data = serialize_message(command(asked + number, log_ns * 1e-9))
             writer.write(f"/{name}", log_ns, log_ns, data)
@@ -220,7 +233,7 @@ def test_what_was_really_sent_is_played_where_it_was_recorded(ros: Harness) -> N
     ros.wait_for(lambda: not process.running, "the replay to end", tick=robot.live)
     assert process.wait() == 0, process.output
     closed = [round(100 * message.left_gripper) for message in robot.commands]
-    assert closed == [10, 11, 12, 13, 14]
+    assert closed == played
 
 
 def test_a_torn_bag_plays_what_it_holds(ros: Harness) -> None:

@@ -17,11 +17,19 @@ from brs_ml.episode.metadata import EpisodeInfo, Qos, Topic
 from brs_ml.episode.reader import BagMessage, EpisodeReader
 from brs_ml.episode.schema import MessageDefinitions, share_folders
 from brs_ml.episode.session import EpisodeSession, SessionOptions, State, Status
-from brs_ml.episode.timeline import Pace, check_start, command_times_ns, parse_remaps
+from brs_ml.episode.timeline import (
+    CommandSpan,
+    Pace,
+    check_start,
+    command_times_ns,
+    commands_to_replay,
+    parse_remaps,
+)
 from brs_ml.episode.writer import EpisodeWriter
 
 __all__ = [
     "BagMessage",
+    "CommandSpan",
     "DiskFullError",
     "EpisodeError",
     "EpisodeInfo",
@@ -39,6 +47,7 @@ __all__ = [
     "Topic",
     "check_start",
     "command_times_ns",
+    "commands_to_replay",
     "episode_folder",
     "mark",
     "move_to_trash",

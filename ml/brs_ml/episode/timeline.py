@@ -1,16 +1,50 @@
-"""When a recorded message is due again, and whether a replay may start from here."""
+"""Which recorded commands bring an episode about again, when each is due, and from where."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from brs_ml.episode.errors import EpisodeError
+from brs_ml.episode.reader import EpisodeReader
 
 LEVELLED_NS = 100_000_000  # older commands are not followed
+
+
+class CommandSpan(NamedTuple):
+    """Commands on one topic, from one log time to before another; None: all."""
+
+    topic: str
+    start_ns: int | None = None
+    end_ns: int | None = None
+
+
+def commands_to_replay(episode: EpisodeReader) -> CommandSpan:
+    """The commands that bring an episode about again.
+
+    They are what the one who drove asked for: the robot node shapes it as it did then. Its own
+    commands (`robot/command`) it would shape a second time, and lag behind them. They are taken
+    where drivers changed or nobody drove for a while, for they hold the moments of stillness.
+
+    Raises:
+        EpisodeError: it has no topic of commands, or several robots'.
+    """
+    filled = {topic.name for topic, count in episode.counts.items() if count}
+
+    def recorded(name: str) -> bool:
+        return any(topic.endswith(f"/{name}") for topic in filled)
+
+    spans = episode.info.drivers
+    if len(spans) == 1 and recorded(asked := f"{spans[0]['source']}/command"):
+        topic = episode.topic_named(asked).name
+        return CommandSpan(topic, spans[0]["start_ns"], spans[0]["stop_ns"] + 1)
+    # Older episodes, and those of robots that were never armed, hold only what was asked.
+    name = "robot/command" if recorded("robot/command") else "teleop/command"
+    return CommandSpan(episode.topic_named(name).name)
 
 
 def command_times_ns(stamps_ns: Sequence[int], log_times_ns: Sequence[int]) -> list[int]:

@@ -34,11 +34,13 @@ from std_msgs.msg import Bool
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import BrsError, ConfigError
 from brs_ml.episode import (
+    CommandSpan,
     EpisodeError,
     EpisodeReader,
     Pace,
     check_start,
     command_times_ns,
+    commands_to_replay,
     parse_remaps,
 )
 from brs_nodes.common import COMMAND_DEADLINE, LATCHED, SENSOR, declare, make_executor
@@ -128,14 +130,16 @@ class ReplayNode(Node):
         return heapq.merge(self._due_commands(), self._due_sensors())
 
     def _read_commands(self, first_ns: int) -> list[tuple[int, WholeBodyCommand]]:
-        topic = self.reader.topic_named(self.parameters.command_topic_in or self._command_topic())
+        chosen = self.parameters.command_topic_in
+        span = CommandSpan(chosen) if chosen else commands_to_replay(self.reader)
+        topic = self.reader.topic_named(span.topic)
         if topic.type != COMMAND_TYPE:
             raise EpisodeError(
                 f"is {topic.type}, not {COMMAND_TYPE}",
                 where=topic.name,
                 remedy="give command_topic_in another topic",
             )
-        recorded = list(self.reader.messages([topic.name]))
+        recorded = list(self.reader.messages([topic.name], span.start_ns, span.end_ns))
         commands = [deserialize_message(entry.data, WholeBodyCommand) for entry in recorded]
         times_ns = command_times_ns(
             [_nanoseconds(command.header.stamp) for command in commands],
@@ -154,12 +158,6 @@ class ReplayNode(Node):
         )
         self._outputs.append(self._command_publisher)
         return kept
-
-    def _command_topic(self) -> str:
-        """Older bags, and robots that were never armed, have no commands of the robot node."""
-        counts = {topic.name: count for topic, count in self.reader.counts.items()}
-        sent = any(name.endswith("/robot/command") and counts[name] for name in counts)
-        return "robot/command" if sent else "teleop/command"
 
     def _due_commands(self) -> Iterator[Due]:
         for order, (time_ns, command) in enumerate(self._commands):

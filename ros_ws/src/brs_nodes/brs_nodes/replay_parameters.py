@@ -20,7 +20,7 @@ class Parameters:
     arm: bool = parameter(False, "arm the robot; otherwise wait for a person to do it")
     start_tolerance_rad: float = parameter(0.5, "farthest joint at the start", 0.0, 10.0)
     command_topic_in: str = parameter(
-        "", "commands in the bag; empty: robot/command, what was really sent, or teleop/command"
+        "", "commands in the bag; empty: what its only driver asked for, or else robot/command"
     )
     command_topic_out: str = parameter("replay/command", "where they are played to")
     stamps: str = parameter(
