@@ -50,7 +50,9 @@ _SHUT_PITCH = (0.3, 0.0)  # of the fist with the door shut and open
 _SHUT_RAD = 0.05
 _PRESS_M = 0.006  # a fist that pushes is led so far into the door
 _RIM_PITCH = 1.0
-_RIM = (0.068, 0.046)  # from the foot of a usual bowl, outward and up [m]
+# Outward and up from the foot [m]: deep, so that the wall does not creep out of the fingers on the
+# way, and a little far out, so that the inner finger meets it first; the outer one would lift it.
+_RIM = (0.068, 0.036)
 _RIM_OFFSET = np.array([[-0.09, -0.03, 0.03], [-0.03, 0.03, 0.08]])  # of the tool, placing [m]
 _LIFT_M, _DRAW_BACK_M = 0.14, 0.12
 _PLACE_DEPTH_M, _PLACE_SIDE_M = 0.12, 0.14  # of a bowl behind the front, and from the middle
@@ -174,7 +176,9 @@ class PartyScript(Script):
         if self._angle() < _PULLED_RAD - 0.2:
             return
         self.phase = "push the door down"
-        yield from hands.squeeze(arm, 0.2)
+        # The other hand would be where the door comes down.
+        near = self._carry("right_arm", place=_NEAR)
+        yield from together(near, hands.squeeze(arm, 0.2))
         begin = self._angle()
 
         def fist(share: float) -> np.ndarray:
@@ -197,7 +201,7 @@ class PartyScript(Script):
         up = hands.tool(arm)
         up[2, 3] += 0.2
         yield from hands.reach(arm, fixed(up), 0.25, 0.0)
-        yield from together(hands.release(arm), self._carry(arm))
+        yield from together(hands.release(arm), *(self._carry(arm) for arm in ARMS))
 
     def _pull(self) -> Motion:
         hands, arm = self.hands, "left_arm"
