@@ -49,10 +49,9 @@ _SHUT_SIDE_M, _SHUT_RADIUS_M = 0.275, 0.42  # beside the handle
 _SHUT_PITCH = (0.3, 0.0)  # of the fist with the door shut and open
 _SHUT_RAD = 0.05
 _PRESS_M = 0.006  # a fist that pushes is led so far into the door
-_RIM_PITCH = 1.0
-# Outward and up from the foot [m]: deep, so that the wall does not creep out of the fingers on the
-# way, and a little far out, so that the inner finger meets it first; the outer one would lift it.
-_RIM = (0.068, 0.036)
+# Steeper than the wall of a bowl: the outer finger would touch the table, or lift the bowl.
+_RIM_PITCH = 1.3
+_RIM = (0.065, 0.034)  # from the foot, outward and up [m]; out of a shallow grip the wall creeps
 _RIM_OFFSET = np.array([[-0.09, -0.03, 0.03], [-0.03, 0.03, 0.08]])  # of the tool, placing [m]
 _LIFT_M, _DRAW_BACK_M = 0.14, 0.12
 _PLACE_DEPTH_M, _PLACE_SIDE_M = 0.12, 0.14  # of a bowl behind the front, and from the middle
