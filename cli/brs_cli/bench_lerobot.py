@@ -8,8 +8,6 @@ window a seek in its video to the key frame before.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +17,7 @@ import numpy as np
 
 from brs_cli.bench import Figure, figure
 from brs_cli.dataset_convert import brs_robot
-from brs_hardware.errors import ConfigError
+from brs_cli.foreign_python import measured_by
 from brs_ml.convert import convert
 from brs_ml.dataset import Dataset, WindowReader, WindowSpec
 
@@ -51,10 +49,15 @@ def rgb_windows(dataset: Dataset, folder: Path, seconds: float) -> list[Figure]:
     our_rate = _rate(ours, len(reader), seconds)
     root = folder / "lerobot"
     convert(dataset.root, root, "lerobot", brs_robot)
-    if python := os.environ.get(PYTHON):
-        theirs, against = _package(python, root, seconds, spec, reader.windows.now)
+    now = reader.windows.now
+    offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "cache")}
+    sizes = (seconds, spec.observations, spec.actions)
+    told = measured_by(PYTHON, _READING, root, *sizes, *now, environment=offline)
+    if told:
+        version, theirs = told
+        against = f"lerobot {version}"
     else:
-        plain, now = _PlainLeRobot(root, spec), reader.windows.now
+        plain = _PlainLeRobot(root, spec)
         theirs = _rate(lambda window: plain.item(int(now[window])), len(reader), seconds)
         against = "LeRobot's way with PyAV; the package is not installed"
     return [
@@ -77,27 +80,6 @@ def _rate(draw: Callable[[int], Any], count: int, seconds: float) -> float:
 def _as_float(pictures: np.ndarray) -> np.ndarray:
     """(T, 3, h, w) float32 from 0 to 1 of (T, h, w, 3) uint8."""
     return np.multiply(pictures.transpose(0, 3, 1, 2), np.float32(1 / 255), order="C")
-
-
-def _package(
-    python: str, root: Path, seconds: float, spec: WindowSpec, steps: np.ndarray
-) -> tuple[float, str]:
-    sizes = (seconds, spec.observations, spec.actions)
-    command = [python, str(_READING), str(root), *map(str, sizes), *map(str, steps)]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(root.parent / "cache")}
-    environment["OMP_NUM_THREADS"] = "1"  # as ours
-    # The other environment has packages of its own.
-    environment.pop("PYTHONPATH", None)
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        told = done.stderr.strip().splitlines() or ["nothing told"]
-        raise ConfigError(
-            f"lerobot did not read the data set ({told[-1]})",
-            where=f"{PYTHON}={python}",
-            remedy="name the Python of an environment that has lerobot, or none",
-        )
-    version, rate = done.stdout.split()[-2:]
-    return float(rate), f"lerobot {version}"
 
 
 class _PlainLeRobot:

@@ -3,6 +3,8 @@
 And an evaluation: what two workers need for a hundred trials of a driver that stays still. All
 count the computing time of this process in all its threads, so that a busy machine and a renderer
 with several threads change nothing.
+
+Beside them robosuite with two arms, where BRS_ROBOSUITE_PYTHON names a Python that has it.
 """
 
 from __future__ import annotations
@@ -10,11 +12,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from brs_cli.bench import Figure, figure
 from brs_cli.eval_config import parse
+from brs_cli.foreign_python import measured_by
 from brs_hardware.embodiment import Embodiment, load_embodiment
 from brs_sim.cameras import CameraRenderer
 from brs_sim.evaluation import Idle, run_trial
@@ -24,6 +28,8 @@ from brs_sim.world import World
 COMMAND_S, CAMERA_S = 0.01, 0.1  # of the robot node, and of data in BRS
 WIDTH, HEIGHT = 168, 94  # of the pictures that BRS's cameras publish
 LONGEST_S = 20.0  # a scene, of simulated time
+PYTHON = "BRS_ROBOSUITE_PYTHON"
+_STEPPING = Path(__file__).with_name("robosuite_stepping.py")
 
 
 def measure_sim(seconds: float) -> list[Figure]:
@@ -38,8 +44,30 @@ def measure_sim(seconds: float) -> list[Figure]:
         factors = {name: measure(World(robot, name, 0), simulated_s) for name in task_names()}
         rows.append(figure(f"{kind}_realtime_factor", min(factors.values()), "x", target))
         rows += [figure(f"{kind}_realtime_{n}", value, "x") for n, value in factors.items()]
+        rows += beside_robosuite(kind, min(factors.values()), seconds)
     rows.append(figure("eval_100_s", judging(simulated_s), "s", "<= 360"))
     return rows
+
+
+def beside_robosuite(kind: str, factor: float, seconds: float) -> list[Figure]:
+    """How many times robosuite's speed ours is; nothing where it is not installed.
+
+    Args:
+        kind: step or camera.
+        factor: ours.
+        seconds: of computing, for theirs.
+
+    Raises:
+        ConfigError: the named Python has no robosuite that runs.
+    """
+    # Without pictures at the rate it chooses itself, which spares it observations.
+    filmed = (round(1 / CAMERA_S), WIDTH, HEIGHT) if kind == "camera" else (0, 0, 0)
+    told = measured_by(PYTHON, _STEPPING, seconds, *filmed)
+    if told is None:
+        return []
+    version, theirs = told
+    against = f"robosuite {version}, TwoArmLift with two Pandas"
+    return [figure(f"{kind}_ratio_robosuite", factor / theirs, "x", against=against)]
 
 
 def judging(simulated_s: float) -> float:
