@@ -1,4 +1,4 @@
-"""The door of the dishwasher, opened and shut by the expert of `party` through teleoperation."""
+"""The expert of `party` opens and shuts the dishwasher and carries bowls, by teleoperation."""
 
 from __future__ import annotations
 
@@ -66,3 +66,13 @@ def test_the_dishwasher_is_shut_when_the_bowls_are_in_it() -> None:
     world.step(0.5)
     assert world.fixtures()["door"] == pytest.approx(0.0, abs=world.task.config.closed_rad)
     assert all(world.objects()[name][0][0] > front[0] for name in ("bowl_left", "bowl_right"))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", [1005, 1023])  # small and heavy; wide and flat bowls
+def test_bowls_stay_in_the_hands_from_the_table_to_the_dishwasher(seed: int) -> None:
+    world = World(R1, "party", seed)
+    world.turn_fixture("door", 1.45)
+    play(world, "put", 60.0)
+    heights = [world.objects()[name][0][2] for name in ("bowl_left", "bowl_right")]
+    assert min(heights) > FLOOR + 0.08  # nothing is there to lie on
