@@ -15,6 +15,7 @@ from brs_interfaces.msg import (
 )
 from brs_interfaces.srv import Arm
 from geometry_msgs.msg import TwistStamped
+from learned_scenarios import MONITOR, POLICY
 from lockstep import CALL, Scenario, Step
 from sensor_msgs.msg import JointState, Joy, PointCloud2
 from std_msgs.msg import Bool, String
@@ -203,6 +204,12 @@ PERCEPTION = Scenario(
     inputs={topic: type(message) for topic, message in next(_perception_steps()).inputs},
     outputs={"perception/cloud": PointCloud2, "perception/state": CloudState},
     steps=_perception_steps,
-    waits="a cloud",
+    is_over=lambda step, heard: {topic for topic, _ in heard} == set(PERCEPTION.outputs),
 )
-SCENARIOS = {"teleop": TELEOP, "robot": ROBOT_NODE, "perception": PERCEPTION}
+SCENARIOS = {
+    "teleop": TELEOP,
+    "robot": ROBOT_NODE,
+    "perception": PERCEPTION,
+    "policy": POLICY,
+    "monitor": MONITOR,
+}

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bag_scenarios import SCENARIOS
+from brs_interfaces.msg import PolicyState
 from harness import Harness
 from lockstep import BAGS, Lockstep, Step, read_bag, write_bag
 from scipy.spatial import cKDTree
@@ -27,12 +28,10 @@ from sensor_msgs.msg import PointCloud2
 from brs_nodes.cloud_messages import cloud_from_message
 
 pytestmark = pytest.mark.system
-# Numbers of messages: rad, m, m/s, s. Another processor rounds otherwise, nothing more.
-TOLERANCE = 1e-6
 # Clouds: so many points are in both, so near; one that falls into another voxel is another.
 POINTS_SHARED, POINTS_APART_M = 0.99, 1e-3
 # What was measured on the way, or is told to people in words.
-LEFT_OUT = {"message", "reasons", "fusion_s", "age_s"}
+LEFT_OUT = {"message", "reasons", "fusion_s", "age_s", "inference_s", "checkpoint"}
 LARGEST_BAG, ALL_BAGS = 350_000, 1_500_000  # bytes
 
 
@@ -55,7 +54,7 @@ def numbers(message: Any, path: str = "") -> dict[str, Any]:
     return flat
 
 
-def difference(was: Any, now: Any) -> str:
+def difference(was: Any, now: Any, tolerance: float) -> str:
     """The first thing in which two messages differ by more than is allowed; empty if none."""
     if isinstance(was, PointCloud2):
         return cloud_difference(was, now)
@@ -68,7 +67,7 @@ def difference(was: Any, now: Any) -> str:
         other = new[place]
         if isinstance(value, float):
             both_none = math.isnan(value) and math.isnan(other)
-            if not both_none and not abs(value - other) <= TOLERANCE:
+            if not both_none and not abs(value - other) <= tolerance:
                 return f"{place} was {value}, is {other}"
         elif value != other:
             return f"{place} was {value!r}, is {other!r}"
@@ -91,6 +90,7 @@ def cloud_difference(was: PointCloud2, now: PointCloud2) -> str:
 
 def differences(name: str, was: list[Step], now: list[Step]) -> Iterator[str]:
     """What differs, in the order of time."""
+    tolerance = SCENARIOS[name].tolerance
     for before, after in zip(was, now, strict=True):
         when = f"{(before.time_ns - was[0].time_ns) * 1e-9:.3f} s"
         for topic in SCENARIOS[name].outputs:
@@ -98,7 +98,7 @@ def differences(name: str, was: list[Step], now: list[Step]) -> Iterator[str]:
             if len(old) != len(new):
                 yield f"{when}, {topic}: {len(old)} messages were, {len(new)} are"
             for one, other in zip(old, new, strict=False):
-                if differs := difference(one, other):
+                if differs := difference(one, other, tolerance):
                     yield f"{when}, {topic}: {differs}"
 
 
@@ -115,13 +115,26 @@ def test_a_node_does_what_it_did_when_the_bag_was_recorded(ros: Harness, name: s
 
 
 @pytest.mark.timeout(300)
-def test_a_node_that_does_otherwise_is_noticed(ros: Harness) -> None:
-    """A ramp shorter by a tenth changes commands from the first of the ramp on, not before."""
-    was = list(read_bag("teleop", SCENARIOS["teleop"]))
-    changed = dataclasses.replace(SCENARIOS["teleop"], parameters={"ramp_s": 0.9})
-    found = list(differences("teleop", was, list(Lockstep(ros, changed).play(was))))
-    assert len(found) > 50 and "teleop/command" in found[0]
-    assert 0.2 <= float(found[0].split()[0]) < 0.4
+@pytest.mark.parametrize(
+    ("name", "change", "topic", "first_s"),
+    [
+        # A ramp shorter by a tenth changes commands from the first of the ramp on, not before.
+        ("teleop", {"ramp_s": 0.9}, "teleop/command", (0.2, 0.4)),
+        # The first chunk is blended with standing still, from its second command on.
+        ("policy", {"blend_s": 0.05}, "policy/command", (0.01, 0.1)),
+        ("monitor", {"threshold": 0.48}, "anomaly/scores", (0.4, 0.5)),
+    ],
+)
+def test_a_node_that_does_otherwise_is_noticed(
+    ros: Harness, name: str, change: dict[str, Any], topic: str, first_s: tuple[float, float]
+) -> None:
+    scenario = SCENARIOS[name]
+    changed = dataclasses.replace(
+        scenario, parameters=lambda folder: scenario.parameters(folder) | change
+    )
+    was = list(read_bag(name, scenario))
+    found = list(differences(name, was, list(Lockstep(ros, changed).play(was))))
+    assert topic in found[0] and first_s[0] <= float(found[0].split()[0]) < first_s[1], found[0]
 
 
 def test_the_bags_hold_what_they_are_for() -> None:
@@ -141,6 +154,14 @@ def test_the_bags_hold_what_they_are_for() -> None:
     assert {m.mode for t, m in seen["robot"] if t == "robot/safety"} == {0, 1}
     clouds = [m for topic, m in seen["perception"] if topic == "perception/cloud"]
     assert len(clouds) >= 4 and min(m.width for m in clouds) > 300
+    states = [m.state for topic, m in seen["policy"] if topic == "policy/state"]
+    assert set(states) == {PolicyState.WAITING, PolicyState.ACTING}
+    assert counts["policy"]["policy/command"] > 150
+    scores = [m for topic, m in seen["monitor"] if topic == "anomaly/scores"]
+    assert {m.camera for m in scores} == {"head", "left_wrist"}
+    assert {any(m.alarms) for m in scores} == {True, False}
+    assert {math.isnan(m.scores[0]) for m in scores} == {True, False}
+    assert {text for m in scores for text in m.texts} >= {"a spill", "a person", "a unicorn"}
 
 
 def test_the_inputs_are_what_the_generator_makes() -> None:
@@ -149,7 +170,8 @@ def test_the_inputs_are_what_the_generator_makes() -> None:
         for made, kept in zip(scenario.steps(), read_bag(name, scenario), strict=True):
             assert made.time_ns == kept.time_ns and len(made.inputs) == len(kept.inputs)
             for (topic, one), (other_topic, other) in zip(made.inputs, kept.inputs, strict=True):
-                assert topic == other_topic and not difference(one, other), (name, topic)
+                assert topic == other_topic, name
+                assert not difference(one, other, scenario.tolerance), (name, topic)
 
 
 def test_the_bags_are_small() -> None:
@@ -165,4 +187,4 @@ def test_the_comparison_sees_more_than_its_tolerance(change: float, told: bool) 
     command = next(m for s in steps for t, m in s.outputs if t == "teleop/command")
     other = copy.deepcopy(command)
     other.left_arm[3] += change
-    assert bool(difference(command, other)) is told
+    assert bool(difference(command, other, SCENARIOS["teleop"].tolerance)) is told

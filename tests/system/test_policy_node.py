@@ -4,72 +4,30 @@ from __future__ import annotations
 
 import itertools
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import tiny_policy
 from brs_interfaces.msg import CloudState, PolicyState, WholeBodyCommand, WholeBodyState
 from harness import LATCHED, Harness
-from lockstep import Lockstep, Scenario, Step
+from learned_scenarios import CLOUD_TICKS, CROP, POLICY, QUIET, TICK_S, cloud_at, state_at
+from lockstep import Lockstep, Step
 from sensor_msgs.msg import PointCloud2
 
-from brs_hardware import types
 from brs_hardware.embodiment import load_embodiment
-from brs_hardware.perception.cloud import PointCloud
 from brs_hardware.perception.config import load_cloud
-from brs_hardware.types import JointGroupState
 from brs_ml.dataset.clouds import CloudCodec
 from brs_ml.dataset.robot_layout import layout_of
 from brs_ml.policy.observation import Observation
 from brs_ml.policy.runtime import CommandStream, HandoverConfig
 from brs_ml.policy.runtime.predictor import LocalPredictor
-from brs_nodes import conversions
-from brs_nodes.cloud_messages import cloud_from_message, cloud_to_message
+from brs_nodes.cloud_messages import cloud_from_message
 from brs_nodes.policy_feed import nanoseconds
 
 ROBOT = load_embodiment("r1")
 LAYOUT = layout_of(ROBOT)
-CROP = load_cloud("default").crop
-START_S, TICK_S, CLOUD_TICKS, POINTS = 1_000.0, 0.01, 10, 40
-# Clouds come, stop for a second, and come again.
-QUIET = range(80, 180)
-TICKS = 240
-
-
-def state_at(stamp_s: float) -> WholeBodyState:
-    """A robot that moves a little."""
-    pose, swing = ROBOT.poses["ready"], 0.05 * np.sin(3.0 * (stamp_s - START_S))
-    groups = {
-        name: JointGroupState(np.array(pose[name]) + swing, *(np.zeros(len(pose[name])),) * 2)
-        for name in ROBOT.GROUPS
-    }
-    state = types.WholeBodyState(
-        stamp_s, np.zeros(3), np.zeros(3), left_gripper=0.0, right_gripper=1.0, **groups
-    )
-    return conversions.state_to_message(state)
-
-
-def cloud_at(stamp_s: float, left_out: tuple[str, ...] = ()) -> list[tuple[str, Any]]:
-    """A cloud and what it was made of."""
-    random = np.random.default_rng(round(stamp_s * 10) % 1000)
-    points = random.uniform(CROP.lower, CROP.upper, (POINTS, 3)).astype(np.float32)
-    colors = random.integers(0, 256, (POINTS, 3)).astype(np.uint8)
-    told = CloudState(cameras=["head"], left_out=list(left_out), reasons=["lost"] * len(left_out))
-    cloud = cloud_to_message(stamp_s, PointCloud(points, colors))
-    told.header = cloud.header
-    return [("perception/cloud", cloud), ("perception/state", told)]
-
-
-def steps() -> Iterator[Step]:
-    for tick in range(TICKS):
-        stamp_s = START_S + tick * TICK_S
-        inputs: list[tuple[str, Any]] = [("robot/state", state_at(stamp_s))]
-        if tick % CLOUD_TICKS == 0 and tick not in QUIET:
-            inputs += cloud_at(stamp_s)
-        yield Step(round(stamp_s * 1e9), inputs)
 
 
 def expected(checkpoint: Path, played: Iterable[Step]) -> dict[int, np.ndarray]:
@@ -97,24 +55,10 @@ def expected(checkpoint: Path, played: Iterable[Step]) -> dict[int, np.ndarray]:
 
 @pytest.mark.system
 @pytest.mark.timeout(240)
-def test_commands_follow_from_what_was_seen_and_from_nothing_else(
-    ros: Harness, tmp_path: Path
-) -> None:
+def test_commands_follow_from_what_was_seen_and_from_nothing_else(ros: Harness) -> None:
     """A step at a time: each command is what the library makes of the same, none is stale."""
-    checkpoint = tiny_policy.write(tmp_path / "p.safetensors", observations=1)
-    scenario = Scenario(
-        node="policy",
-        inputs={
-            "robot/state": WholeBodyState,
-            "perception/cloud": PointCloud2,
-            "perception/state": CloudState,
-        },
-        outputs={"policy/command": WholeBodyCommand, "policy/state": PolicyState},
-        steps=steps,
-        parameters={"checkpoint": str(checkpoint)},
-        waits="a chunk",
-    )
-    played = list(Lockstep(ros, scenario).play(scenario.steps()))
+    played = list(Lockstep(ros, POLICY).play(POLICY.steps()))
+    checkpoint = Path(POLICY.parameters(ros.folder)["checkpoint"])
     wanted = expected(checkpoint, played)
     told: dict[int, np.ndarray] = {}
     grips = [LAYOUT.slice_of(name).start for name in ROBOT.GRIPPERS]

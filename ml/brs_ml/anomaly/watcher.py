@@ -87,6 +87,7 @@ class Watcher:
         segments: where they come from.
         load: called in the thread until it gives what is needed.
         hide: what nobody shall see in pictures, such as faces; None: there are no pictures.
+        on_found: called in the thread when there are scores to take.
 
     Attributes:
         problem: why nothing is scored, or was not lately; empty if all is well.
@@ -100,9 +101,10 @@ class Watcher:
         segments: SegmentQueue,
         load: Callable[[], Equipment],
         hide: Callable[[np.ndarray], np.ndarray] | None,
+        on_found: Callable[[], object] = lambda: None,
     ) -> None:
         self._monitor, self._config, self._segments = monitor, config, segments
-        self._load, self._hide = load, hide
+        self._load, self._hide, self._on_found = load, hide, on_found
         self.problem = "models are being loaded"
         self.looked_at: Collection[str] = ()
         self._texts: tuple[str, ...] = ()
@@ -167,6 +169,7 @@ class Watcher:
                 dropped = self._segments.dropped(camera)
                 found = unknown(camera, texts, segment.end_s, self.problem, dropped)
             self._found.put(found)
+            self._on_found()
         if equipment is not None and hasattr(equipment.judge, "close"):
             equipment.judge.close()  # one with a server and threads of its own
 

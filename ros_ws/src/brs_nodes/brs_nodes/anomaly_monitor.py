@@ -114,6 +114,7 @@ class AnomalyMonitorNode(Node):
                 chosen.cameras,
             ),
             hide,
+            self._wake,
         )
 
     def _open(self) -> None:
@@ -194,14 +195,23 @@ class AnomalyMonitorNode(Node):
         self.watcher.looked_at = {
             camera for (camera, _), out in self._pictures.items() if out.get_subscription_count()
         }
-        for found in self.watcher.take():
-            self._tell(now, found)
+        self._take()
         for camera, told_s in self._told_s.items():
             if now < told_s:
                 self._told_s[camera] = now  # the clock was set back
             elif now - told_s > self.parameters.patience_s:
                 reason, dropped = self._silent(camera, now), self.segments.dropped(camera)
                 self._tell(now, unknown(camera, self._texts, now, reason, dropped))
+
+    def _wake(self) -> None:
+        """From the worker: an alarm is told at once, not at the next tick."""
+        if self.executor is not None:
+            self.executor.create_task(self._take)
+
+    def _take(self) -> None:
+        now = now_s(self)
+        for found in self.watcher.take():
+            self._tell(now, found)
 
     def _silent(self, camera: str, now: float) -> str:
         """Why there are no scores of a camera."""
