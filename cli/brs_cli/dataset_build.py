@@ -49,7 +49,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--action",
         default=defaults.align.command_topic,
         metavar="TOPIC",
-        help="commands that are the actions (default: %(default)s, what the robot was told)",
+        help="commands that are the actions (default: %(default)s: what who drove asked for)",
     )
     parser.add_argument(
         "--action-phase",

@@ -79,5 +79,5 @@ def test_commands_are_those_that_the_rules_have_not_shaped_where_that_is_all(
 
 
 def test_an_episode_without_commands_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EpisodeError, match="no topic 'teleop/command'"):
+    with pytest.raises(EpisodeError, match="no topic 'robot/command'"):
         commands_to_replay(episode(tmp_path / "empty", ()))

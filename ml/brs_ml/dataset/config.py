@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# In place of a topic: of each who drove the topic of his commands.
+ASKED = "asked"
 # What may differ between the episodes of one data set, if asked for.
 DIFFERENCES = ("calibration", "rates")
 # Clouds made of the pictures, those that were recorded, or those where all episodes have them.
@@ -19,8 +21,9 @@ class AlignConfig:
 
     rate_hz: float = 10.0
     state_topic: str = "robot/state"
-    # What the robot was told after safety, whoever drove: what really made the motion.
-    command_topic: str = "robot/command"
+    # ASKED: what who drove asked for, which safety will shape again as it did. What the robot node
+    # sent after that (robot/command) it would shape twice, and lag behind.
+    command_topic: str = ASKED
     cameras: tuple[str, ...] = ("head", "left_wrist", "right_wrist")
     cloud_topic: str = "perception/cloud"  # of recorded clouds
     max_state_gap_s: float = 0.1  # between two samples that are interpolated

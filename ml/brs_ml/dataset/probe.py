@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from brs_ml.dataset.bag import Bag
-from brs_ml.dataset.config import BuildConfig
+from brs_ml.dataset.config import ASKED, BuildConfig
 from brs_ml.dataset.errors import DatasetError
 from brs_ml.dataset.format import check_name
 from brs_ml.dataset.messages import Decoder
 from brs_ml.episode.errors import EpisodeError
 from brs_ml.episode.folder import TRASH, WORKING
 from brs_ml.episode.metadata import EpisodeInfo
+from brs_ml.episode.timeline import sent_topic
 
 # Rates of one stream that differ by more than this factor are different rates.
 _RATE_FACTOR = 1.5
@@ -97,9 +98,12 @@ def probe(path: Path, config: BuildConfig) -> Probe:
     counts = {topic.name: count for topic, count in reader.counts.items()}
     start_ns, end_ns = reader.span_ns
     seconds = max((end_ns - start_ns) * 1e-9, 1e-9)
-    streams = {"state": config.align.state_topic, "command": config.align.command_topic}
-    streams.update({camera: f"camera/{camera}/color/image_raw" for camera in config.cameras})
+    command = config.align.command_topic
+    streams = {camera: f"camera/{camera}/color/image_raw" for camera in config.cameras}
+    streams["state"] = config.align.state_topic
     names = {stream: reader.topic_named(topic).name for stream, topic in streams.items()}
+    # Of who drove a part of the time only there are fewer; the robot node always sends.
+    names["command"] = sent_topic(reader) if command == ASKED else reader.topic_named(command).name
     return Probe(
         path=path,
         info=reader.info,

@@ -9,6 +9,7 @@ A tick is settled once the recorder's clock is `max_lateness_s` past it, so memo
 with the length of an episode. Rules, all by capture stamps:
 
     proprioception   linear between the samples around the tick
+    action           of the commands of who drove at the tick, or of one topic throughout:
     action, joints   the command in force at the tick (plus `joint_action_phase` of a step)
     action, base     mean over the step of the velocity commanded: the way driven is kept
     pictures         the newest at or before the tick, not older than `max_image_age_s`
@@ -31,16 +32,17 @@ import numpy as np
 from brs_ml.dataset import align
 from brs_ml.dataset.bag import Bag
 from brs_ml.dataset.clouds import CloudCodec
-from brs_ml.dataset.config import BuildConfig
+from brs_ml.dataset.config import ASKED, BuildConfig
 from brs_ml.dataset.errors import DatasetError
 from brs_ml.dataset.frames import CloudMaker, Frame, FrameQueue
 from brs_ml.dataset.images import pack_image
 from brs_ml.dataset.layout import POSITION_PARTS, RobotLayout
 from brs_ml.dataset.messages import Decoder, cloud_of, color_of, depth_of, stamp_ns
 from brs_ml.dataset.samples import SampleReader
-from brs_ml.dataset.streams import NOBODY, Stream, drivers_at, paused_at
+from brs_ml.dataset.streams import NOBODY, Stream, drivers_at, drives_at, paused_at
 from brs_ml.dataset.writer import PartWriter
 from brs_ml.episode.reader import BagMessage
+from brs_ml.episode.timeline import asked_topics, sent_topic
 
 _LONGEST_S = 86_400.0
 _CLOUD_FRAME = "base_link"
@@ -90,7 +92,11 @@ class EpisodeSteps:
             ),
             angle=layout.size + 2,
         )
-        self._command = Stream(SampleReader(self._decode, fields, layout.vector))
+        self._asked, self._sent = self._command_topics()
+        self._commands = {
+            topic: Stream(SampleReader(self._decode, fields, layout.vector))
+            for topic in (*self._asked.values(), self._sent)
+        }
         self._cameras = config.cameras
         self._queues = {camera: FrameQueue(config.fuses) for camera in self._cameras}
         # Recorded clouds wait as colours do that have no depth.
@@ -123,13 +129,17 @@ class EpisodeSteps:
             self._settle(int(tick))
         return self._finish(ticks)
 
+    def _command_topics(self) -> tuple[dict[str, str], str]:
+        """Topics of commands by who drove, and the one of all others."""
+        if (topic := self._config.align.command_topic) == ASKED:
+            return asked_topics(self._reader), sent_topic(self._reader)
+        return {}, self._reader.topic_named(topic).name
+
     def _wanted(self) -> dict[str, tuple[str, str]]:
         """Topic -> what it is and of which camera."""
         align_config, topic = self._config.align, self._reader.topic_named
-        topics = {
-            topic(align_config.state_topic).name: ("state", ""),
-            topic(align_config.command_topic).name: ("command", ""),
-        }
+        topics = dict.fromkeys(self._commands, ("command", ""))
+        topics[topic(align_config.state_topic).name] = ("state", "")
         for camera in self._cameras:
             topics[topic(f"camera/{camera}/color/image_raw").name] = ("color", camera)
             if self._config.fuses:
@@ -152,7 +162,7 @@ class EpisodeSteps:
     def _take(self, message: BagMessage) -> None:
         kind, camera = self._topics[message.topic]
         if kind in ("state", "command"):
-            stream = self._state if kind == "state" else self._command
+            stream = self._state if kind == "state" else self._commands[message.topic]
             stream.add(self._stamp(message), message)
         elif kind == "info":
             if self._queues[camera].info is None:
@@ -305,8 +315,16 @@ class EpisodeSteps:
         return align.interpolated(stamps, values[:, :size], ticks, max_gap_ns)
 
     def _action(self, ticks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        action, valid = self._commanded(self._sent, ticks)
+        for source, topic in self._asked.items():
+            asked, known = self._commanded(topic, ticks)
+            drove = drives_at(self._drivers, source, ticks)
+            action[drove], valid[drove] = asked[drove], known[drove]
+        return action, valid
+
+    def _commanded(self, topic: str, ticks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         config = self._config.align
-        stamps, values = self._command.arrays(self._layout.size, config.command_topic)
+        stamps, values = self._commands[topic].arrays(self._layout.size, topic)
         period, max_age_ns = align.period_ns(config.rate_hz), round(config.max_command_age_s * 1e9)
         times = ticks + round(config.joint_action_phase * period)
         action, valid = align.in_force(stamps, values, times, max_age_ns)

@@ -111,11 +111,19 @@ def drivers_at(spans: Sequence[Mapping[str, Any]], times_ns: np.ndarray) -> np.n
     if not spans:
         return np.full(len(times_ns), UNKNOWN, np.uint8)
     out = np.full(len(times_ns), NOBODY, np.uint8)
-    for span in spans:
-        inside = (times_ns >= span["start_ns"]) & (times_ns < span["stop_ns"])
-        source = str(span["source"])
-        out[inside] = DRIVERS.index(source) if source in DRIVERS[1:OTHER] else OTHER
+    for source in {str(span["source"]) for span in spans}:
+        number = DRIVERS.index(source) if source in DRIVERS[1:OTHER] else OTHER
+        out[drives_at(spans, source, times_ns)] = number
     return out
+
+
+def drives_at(spans: Sequence[Mapping[str, Any]], source: str, times_ns: np.ndarray) -> np.ndarray:
+    """(n,) bool, whether this one drove at each time; see `drivers_at`."""
+    inside = np.zeros(len(times_ns), bool)
+    for span in spans:
+        if str(span["source"]) == source:
+            inside |= (times_ns >= span["start_ns"]) & (times_ns < span["stop_ns"])
+    return inside
 
 
 def paused_at(

@@ -33,18 +33,41 @@ def commands_to_replay(episode: EpisodeReader) -> CommandSpan:
     Raises:
         EpisodeError: it has no topic of commands, or several robots'.
     """
-    filled = {topic.name for topic, count in episode.counts.items() if count}
-
-    def recorded(name: str) -> bool:
-        return any(topic.endswith(f"/{name}") for topic in filled)
-
     spans = episode.info.drivers
-    if len(spans) == 1 and recorded(asked := f"{spans[0]['source']}/command"):
-        topic = episode.topic_named(asked).name
+    if len(spans) == 1 and (asked := asked_topics(episode)):
+        (topic,) = asked.values()
         return CommandSpan(topic, spans[0]["start_ns"], spans[0]["stop_ns"] + 1)
-    # Older episodes, and those of robots that were never armed, hold only what was asked.
-    name = "robot/command" if recorded("robot/command") else "teleop/command"
-    return CommandSpan(episode.topic_named(name).name)
+    return CommandSpan(sent_topic(episode))
+
+
+def asked_topics(episode: EpisodeReader) -> dict[str, str]:
+    """Topic of what each who drove asked for, by source, as far as it was recorded.
+
+    Raises:
+        EpisodeError: there are several robots'.
+    """
+    sources = dict.fromkeys(str(span["source"]) for span in episode.info.drivers)
+    return {
+        source: episode.topic_named(name).name
+        for source in sources
+        if _has(episode, name := f"{source}/command")
+    }
+
+
+def sent_topic(episode: EpisodeReader) -> str:
+    """Topic of what the robot node sent, whoever drove.
+
+    Older episodes, and those of robots that were never armed, hold only what was asked.
+
+    Raises:
+        EpisodeError: it has no topic of commands, or several robots'.
+    """
+    asked_only = _has(episode, "teleop/command") and not _has(episode, "robot/command")
+    return episode.topic_named("teleop/command" if asked_only else "robot/command").name
+
+
+def _has(episode: EpisodeReader, name: str) -> bool:
+    return any(topic.name.endswith(f"/{name}") for topic, n in episode.counts.items() if n)
 
 
 def command_times_ns(stamps_ns: Sequence[int], log_times_ns: Sequence[int]) -> list[int]:

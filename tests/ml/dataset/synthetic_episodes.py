@@ -83,6 +83,7 @@ class Recipe:
     picture_hz: float = 15.0
     focal: float = 30.0
     drivers: tuple[tuple[str, float, float], ...] = ()
+    asked: tuple[str, ...] = ()  # sources whose own commands are recorded, see `asked_at`
     pauses: tuple[tuple[float, float], ...] = ()
     # (kind, seconds) -> whether a sample is left out: state, command or a camera's name
     gap: Callable[[str, float], bool] = lambda kind, seconds: False
@@ -130,6 +131,10 @@ def _messages(recipe: Recipe) -> list[tuple[float, str, str, bytes]]:
         for seconds in np.arange(0.0, recipe.seconds, 1.0 / rate):
             if not recipe.gap(name, seconds):
                 found.append((seconds, f"/robot/{name}", *make(seconds, recipe)))
+    for source in recipe.asked:
+        for seconds in np.arange(0.0, recipe.seconds, 1.0 / recipe.command_hz):
+            message = _command(seconds, recipe, asked_at(seconds, source))
+            found.append((seconds, f"/{source}/command", *message))
     for number, camera in enumerate(CAMERAS):
         # Cameras are not synchronous.
         for seconds in np.arange(0.01 * number, recipe.seconds, 1.0 / recipe.picture_hz):
@@ -196,8 +201,16 @@ def _state(seconds: float, recipe: Recipe) -> tuple[str, bytes]:
     )
 
 
-def _command(seconds: float, recipe: Recipe) -> tuple[str, bytes]:
-    base, torso, left, left_grip, right, right_grip = _parts(command_at(seconds), recipe.arm)
+def asked_at(seconds: float, source: str) -> np.ndarray:
+    """What a source asks for: the robot's command and some more, another amount for each."""
+    return command_at(seconds) + 0.01 * len(source)
+
+
+def _command(
+    seconds: float, recipe: Recipe, command: np.ndarray | None = None
+) -> tuple[str, bytes]:
+    values = command_at(seconds) if command is None else command
+    base, torso, left, left_grip, right, right_grip = _parts(values, recipe.arm)
     return _serialized(
         "brs_interfaces/msg/WholeBodyCommand",
         _header(recipe.clock(seconds)),

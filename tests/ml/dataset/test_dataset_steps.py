@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from synthetic_episodes import (
     CAMERAS,
     Recipe,
+    asked_at,
     command_at,
     made,
     picture_at,
@@ -61,6 +62,23 @@ def test_pictures_and_clouds_are_of_the_newest_frame(one: Dataset) -> None:
         # The heading passes pi without a jump.
         head = 0.1 * (3 + max(f for f in np.arange(0.0, 2.0, 1 / 15) if f <= time + 1e-9))
         assert np.abs(cloud[:, 2] - head).min() < 1e-3
+
+
+def test_actions_are_what_who_drove_asked_for(tmp_path: Path) -> None:
+    drivers = (("policy", 0.0, 0.55), ("teleop", 0.55, 1.25), ("replay", 1.25, 2.0))
+    recipe = Recipe(drivers=drivers, asked=("teleop", "policy"))
+    asked = made(tmp_path / "asked", {"one": recipe})
+    sent = made(tmp_path / "sent", {"one": recipe}, command_topic="robot/command")
+    for time, action, other in zip(
+        seconds_of(asked), asked.column("action"), sent.column("action"), strict=True
+    ):
+        # Nothing of the replay's own commands was recorded: what the robot was told holds.
+        source = "policy" if time < 0.55 else "teleop" if time < 1.25 else ""
+        expected = asked_at(time, source) if source else command_at(time)
+        assert action[3:] == pytest.approx(expected[3:], abs=1e-6)
+        assert other[3:] == pytest.approx(command_at(time)[3:], abs=1e-6)
+        # The base's mean is of the same commands.
+        assert action[:3] - other[:3] == pytest.approx(expected[:3] - command_at(time)[:3])
 
 
 def test_a_gap_is_marked_and_nothing_is_repeated(tmp_path: Path) -> None:
