@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -66,6 +67,11 @@ def main() -> None:
         importlib.import_module(COMMANDS[command][0]).main()
     except errors as error:
         raise SystemExit(f"brs {command}: {error}") from None
+    except OSError as error:
+        if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise  # not about a file or a disk: nothing that a user can mend
+        where = f"{error.filename}: " if error.filename else ""
+        raise SystemExit(f"brs {command}: {where}{error.strerror}") from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

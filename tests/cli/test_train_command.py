@@ -58,6 +58,7 @@ def test_values_of_the_command_line_win() -> None:
         ("trainin.batch_size=3", "unknown key 'trainin'.*training"),
         ("stepz=3", "unknown key 'stepz'"),
         ("steps=soon", "expected int"),
+        ("policy.width=63", "63 is no multiple of 8 'heads'"),
         ("steps=0", "'steps' must be positive"),
         ("policy.unet.widths=[3]", "multiples of 'groups'"),
         ("--resume", "is not KEY=VALUE"),

@@ -154,6 +154,12 @@ class PolicyConfig:
             raise ValueError(f"'stages' must name {', '.join(PARTS)}, in this order")
         if self.observations < 1 or self.actions < 1:
             raise ValueError("'observations' and 'actions' must be positive")
+        width, heads = self.width, self.transformer.heads
+        if self.kind == "act":
+            width, heads = self.act.width, self.act.heads
+        attends = self.kind == "act" or self.fusion == "attention"
+        if min(width, heads) < 1 or (attends and width % heads):
+            raise ValueError(f"a width of {width} is no multiple of {heads} 'heads'")
         if self.kind == "diffusion" and self.actions % 2 ** (len(self.unet.widths) - 1):
             raise ValueError("'actions' must be halved without rest between the U-Net's 'widths'")
 

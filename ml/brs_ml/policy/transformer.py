@@ -62,8 +62,6 @@ class ObservationTransformer(nn.Module):
 
     def __init__(self, width: int, tokens: int, config: TransformerConfig) -> None:
         super().__init__()
-        if width % config.heads:
-            raise ValueError("the width of tokens must be a multiple of 'heads'")
         self.tokens, self.dropout = tokens, config.dropout
         self.places = nn.Embedding(config.positions, width)
         self.blocks = nn.ModuleList(Block(width, config) for _ in range(config.layers))
