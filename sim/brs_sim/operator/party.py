@@ -37,13 +37,16 @@ _KNEE, _LEAN_RAD, _KNEE_LOW = -0.9, 0.6, -1.3
 _TO_MACHINE, _TO_TABLE = 0.0, -np.pi / 2  # ways that the robot faces [rad]
 # How far ahead of the base the front of the dishwasher is for pulling, placing, shutting.
 _AHEAD_PULL_M, _AHEAD_PLACE_M, _AHEAD_SHUT_M = 0.90, 0.80, 1.02
+# For pushing; nearer, the arm would fold onto itself, and be held back. The fist is raised before.
+_AHEAD_PUSH_M, _BEFORE_PUSH_M = 1.10, 0.15
+_ABOVE_EDGE, _ABOVE_EDGE_PITCH = (0.04, 0.0, 0.16), 0.6  # of the fist, seen from where it pushes
 _BEFORE_SHUT_M = 1.45
 _BOWLS_AHEAD_M = 0.70
 _TURNING_ROOM_M = 0.3
 _YAW = 0.3  # hands point inwards
 _GRIP_SIDE_M, _BASE_SIDE_M = 0.10, 0.10  # along the handle, and of the base from its middle
 _PULLED_RAD = 0.55
-_PUSH_PITCH, _PUSH_RADII = 0.9, (0.46, 0.30)  # of the fist from the hinge while it pushes
+_PUSH_PITCH, _PUSH_RADII = 0.9, (0.38, 0.30)  # of the fist from the hinge while it pushes
 _PUSH_END_RAD, _OPEN_RAD = 1.5, 1.32
 _SHUT_SIDE_M, _SHUT_RADIUS_M = 0.275, 0.42  # beside the handle
 _SHUT_PITCH = (0.3, 0.0)  # of the fist with the door shut and open
@@ -177,7 +180,8 @@ class PartyScript(Script):
         self.phase = "push the door down"
         # The other hand would be where the door comes down.
         near = self._carry("right_arm", place=_NEAR)
-        yield from together(near, hands.squeeze(arm, 0.2))
+        back = stance(self._front(), _TO_MACHINE, _AHEAD_PUSH_M + _BEFORE_PUSH_M, _BASE_SIDE_M)
+        yield from together(near, hands.squeeze(arm, 0.2), hands.drive_to(fixed(back)))
         begin = self._angle()
 
         def fist(share: float) -> np.ndarray:
@@ -190,11 +194,14 @@ class PartyScript(Script):
             pose[:3, 3] += inward * (fist_reach(pose, -inward) - _PRESS_M)
             return pose
 
-        above = fist(0.0)
-        above[:3, 3] += [0.04, 0.0, 0.16]
+        yaw = hands.robot.base_pose[2] - _YAW
+        above = tool_pose(fist(0.0)[:3, 3] + _ABOVE_EDGE, yaw, _ABOVE_EDGE_PITCH)
         outside = above.copy()
-        outside[:2, 3] = hands.tool(arm)[:2, 3]
-        for pose in (outside, above, fist(0.0)):  # over the edge of the door
+        outside[0, 3] -= _BEFORE_PUSH_M
+        yield from hands.reach(arm, fixed(outside), 0.3, 0.2)
+        goal = stance(self._front(), _TO_MACHINE, _AHEAD_PUSH_M, _BASE_SIDE_M)
+        yield from hands.drive_to(fixed(goal), 6.0)  # over the edge of the door
+        for pose in (above, fist(0.0)):
             yield from hands.reach(arm, fixed(pose), 0.22, 0.2)
         yield from trace(hands, arm, fist, 0.5, 0.16)
         up = hands.tool(arm)
