@@ -85,7 +85,8 @@ def judge_pictures(
         seed: of what else is asked for.
 
     Returns:
-        Of pictures (n, 1, 224, 224, 3), and of grids (n, 4, 112, 112, 3).
+        Of pictures (n, 1, 224, 224, 3), and of grids (n, 4, 112, 112, 3). Of one picture motions
+        are as likely as not, so they are told by grids alone.
     """
     from brs_ml.anomaly.small import judge_input
 
@@ -100,6 +101,8 @@ def judge_pictures(
             moment = int(random.integers(4))
             position, temporal = scorer(lesson.frames, moment, which)
             there = float(which == lesson.kind and lesson.sights[moment] is not None)
+            if KINDS[which] in MOTION_KINDS:
+                there = 0.5  # one picture does not tell; it must not guess by anything else
             stills.append((judge_input(lesson.frames[moment], False), which, there))
             stills.append((judge_input(position.picture, False), which, there))
             shown = _moving(lesson, np.array(temporal.corner), temporal.size_px)[which]

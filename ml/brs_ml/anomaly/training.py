@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from brs_ml.anomaly.small import SmallConfig, SmallModels, content_words
 
+# Of a concept's mean error, at each new answer; and the least error that it is drawn by.
+_REMEMBERED, _NEVER_LESS = 0.98, 0.05
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -39,7 +42,7 @@ class JudgeData:
 
     moments: np.ndarray  # (n, t, h, w, 3) uint8
     concept: np.ndarray  # (n,) int that is asked about
-    present: np.ndarray  # (n,) float32, 0 or 1
+    present: np.ndarray  # (n,) float32: 1, 0, or 0.5 where nobody can tell
 
 
 def vocabulary_of(phrases: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
@@ -94,20 +97,61 @@ def train_judge(
     """
     random = np.random.default_rng([config.seed, 2])
     network, ways = models.judge.train(), list(phrases.values())
+    draws = [QuestionDraw(each, len(ways)) for each in data]
     turn = 0
 
     def loss() -> Tensor:
         nonlocal turn
-        kind, turn = data[turn % len(data)], turn + 1
-        chosen = _balanced(kind.present, config.judge_batch, random)
+        kind, draw, turn = data[turn % len(data)], draws[turn % len(data)], turn + 1
+        chosen = draw.samples(config.judge_batch, random)
         texts = [ways[c][int(random.integers(len(ways[c])))] for c in kind.concept[chosen]]
         moments = disturbed(kind.moments[chosen], random)
         odds = network(torch.from_numpy(moments), texts)
         present = torch.from_numpy(kind.present[chosen])
-        return nn.functional.binary_cross_entropy_with_logits(odds, present)
+        each = nn.functional.binary_cross_entropy_with_logits(odds, present, reduction="none")
+        draw.learn(kind.concept[chosen], (each.detach() - least_loss(present)).numpy())
+        return each.mean()
 
     _descend(network, loss, config.judge_steps, config)
     network.eval()
+
+
+class QuestionDraw:
+    """Which samples are seen: concepts as often as they are badly known, each as often as not.
+
+    What is learnt late, such as how an arm is held, is drowned otherwise by what is known already.
+
+    Args:
+        data: to draw from.
+        concepts: that there are.
+    """
+
+    def __init__(self, data: JudgeData, concepts: int) -> None:
+        there = data.present > 0.5
+        sides = [
+            [np.flatnonzero((data.concept == c) & (there == side)) for side in (True, False)]
+            for c in range(concepts)
+        ]
+        self._sides = [[side for side in both if len(side)] for both in sides]
+        self._wrong = np.array([float(bool(both)) for both in self._sides])
+
+    def samples(self, count: int, random: np.random.Generator) -> np.ndarray:
+        """Numbers of samples."""
+        share = self._wrong / self._wrong.sum()
+        concepts = random.choice(len(share), count, p=share)
+        sides = [self._sides[c][int(random.integers(len(self._sides[c])))] for c in concepts]
+        return np.array([int(random.choice(side)) for side in sides])
+
+    def learn(self, concepts: np.ndarray, wrong: np.ndarray) -> None:
+        """How wrong answers about some concepts were, beyond what cannot be helped."""
+        for concept, much in zip(concepts, wrong, strict=True):
+            kept = _REMEMBERED * self._wrong[concept] + (1.0 - _REMEMBERED) * float(much)
+            self._wrong[concept] = max(kept, _NEVER_LESS)
+
+
+def least_loss(present: Tensor) -> Tensor:
+    """Loss of the best answer to soft labels: their entropy."""
+    return nn.functional.binary_cross_entropy(present, present, reduction="none")
 
 
 def disturbed(pictures: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -116,13 +160,6 @@ def disturbed(pictures: np.ndarray, random: np.random.Generator) -> np.ndarray:
     gain = random.uniform(0.8, 1.2, shape).astype(np.float32)
     offset = random.uniform(-12.0, 12.0, shape).astype(np.float32)
     return np.clip(pictures * gain + offset, 0.0, 255.0).astype(np.uint8)
-
-
-def _balanced(present: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
-    """Numbers of samples, half of them present; of those that there are."""
-    sides = [np.flatnonzero(present > 0.5), np.flatnonzero(present <= 0.5)]
-    sides = [side for side in sides if len(side)]
-    return np.concatenate([random.choice(side, count // len(sides)) for side in sides])
 
 
 def _descend(

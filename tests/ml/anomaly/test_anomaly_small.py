@@ -21,7 +21,9 @@ from brs_ml.anomaly.small import (
 from brs_ml.anomaly.training import (
     EncoderData,
     JudgeData,
+    QuestionDraw,
     TrainingConfig,
+    least_loss,
     train_judge,
     train_small,
     vocabulary_of,
@@ -129,3 +131,32 @@ def test_they_come_back_from_their_file(models: SmallModels, tmp_path: Path) -> 
     with pytest.raises(AnomalyError, match="no file"):
         SmallModels.load(tmp_path / "none")
     assert SmallModels.load(path).config.features == 32
+
+
+def test_what_is_badly_known_is_asked_more_often_and_each_answer_half_the_time() -> None:
+    concept = np.repeat([0, 1, 3], [300, 20, 10])  # nothing of the third
+    present = np.zeros(330, np.float32)
+    present[:30], present[300:305] = 1.0, 1.0
+    draw = QuestionDraw(JudgeData(np.zeros((330, 1)), concept, present), 4)
+    random = np.random.default_rng(0)
+
+    def shares() -> list[float]:
+        drawn = concept[draw.samples(3000, random)]
+        return [float((drawn == c).mean()) for c in range(4)]
+
+    assert shares() == pytest.approx([1 / 3, 1 / 3, 0.0, 1 / 3], abs=0.05)
+    for _ in range(500):
+        draw.learn(np.array([0, 1, 3]), np.array([0.1, 0.7, 0.0]))
+    assert shares() == pytest.approx([0.1 / 0.85, 0.7 / 0.85, 0.0, 0.05 / 0.85], abs=0.04)
+    drawn = draw.samples(3000, random)
+    for which in (0, 1):
+        assert present[drawn[concept[drawn] == which]].mean() == pytest.approx(0.5, abs=0.06)
+
+
+def test_the_best_answer_to_a_soft_label_is_no_error() -> None:
+    labels = torch.tensor([0.0, 0.5, 1.0])
+    best = torch.nn.functional.binary_cross_entropy_with_logits(
+        torch.tensor([-30.0, 0.0, 30.0]), labels, reduction="none"
+    )
+    assert torch.allclose(best, least_loss(labels), atol=1e-6)
+    assert least_loss(labels)[1] > 0.6
