@@ -120,6 +120,12 @@ def _recorded_seeds(folder: Path, task: str, robot: str) -> tuple[int, ...]:
     found = []
     for episode in find_episodes([folder]):
         info = EpisodeReader(episode).info
+        if not info.task:
+            raise ConfigError(
+                "does not tell of what task it is; is its episode.json damaged?",
+                where=str(episode),
+                remedy="`brs dataset check` names what is wrong; leave the episode out",
+            )
         if (info.task, info.robot or robot) != (task, robot):
             raise ConfigError(
                 f"is of task '{info.task}' and robot '{info.robot}', not of {task} and {robot}",

@@ -99,6 +99,9 @@ def test_episodes_are_replayed_in_their_scenes_or_blindly_in_others(tmp_path: Pa
         asked(f"policy=blind:{tmp_path}")
     with pytest.raises(ConfigError, match=r"of task 'shelves'.*not of trash"):
         asked(f"policy=replay:{tmp_path}", "task=trash")
+    (tmp_path / "episode1" / "episode.json").write_text('{"task": "she')
+    with pytest.raises(ConfigError, match=r"episode1: does not tell of what task.*dataset check"):
+        asked(f"policy=replay:{tmp_path}")
     found = read_commands(tmp_path / "episode0", load_embodiment("r1"))
     assert found.times_s[0] == 0.0
     assert found.times_s == pytest.approx(np.arange(len(found.times_s)) * 0.01, abs=1e-6)
