@@ -87,8 +87,10 @@ def test_no_folder_is_no_error(tmp_path: Path) -> None:
     assert tidy(tmp_path / "none") == 0
 
 
-def test_age_is_of_the_last_change(folder: Path) -> None:
+def test_age_is_of_the_last_change(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     time.sleep(0.2)
     (folder / SEGMENT).chmod(0o600)
+    changed = (folder / SEGMENT).stat().st_ctime
+    monkeypatch.setattr("brs_launch.shared_memory.time.time", lambda: changed + 0.05)
     left = left_behind(folder, 0.15)
     assert [group.name for group in left] == ["port7411"]
