@@ -62,10 +62,10 @@ def measure_data(seconds: float) -> list[Figure]:
 
 def _episodes() -> Path:
     """Recorded episodes; one is driven by the scripted operator if there is none."""
-    from brs_cli.demo import EpisodeResult, teleoperate
+    from brs_cli.demo import EpisodeResult, record
 
     if not any(EPISODES.glob("*/*.mcap")):
-        teleoperate(TASK, 0, EPISODES, EpisodeResult(0))
+        record(TASK, 0, EPISODES, EpisodeResult(0))
     return EPISODES
 
 

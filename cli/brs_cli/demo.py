@@ -1,8 +1,9 @@
-"""`brs demo`: teleoperate a household task in simulation, record it, replay it, show it.
+"""`brs demo`: drive through a household task in simulation, record it, replay it, show it.
 
-A scripted operator moves the emulated JoyLo; everything between its motors and the simulated
-robot is the real stack over DDS. The episode is recorded to MCAP and then drives a fresh
-simulation open loop. Results go to out/demo/. `brs demo record` writes many episodes without ROS.
+A scripted operator moves the emulated JoyLo, or a policy drives; everything between that and the
+simulated robot is the real stack over DDS. The episode is recorded to MCAP; the operator's then
+drives a fresh simulation open loop. Results go to out/demo/. `brs demo record` writes many
+episodes without ROS.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from brs_cli.demo_drivers import Driver, PolicyDriver, ScriptedDriver
 from brs_cli.environment import ROOT
 from brs_cli.pictures import draw_episode
 from brs_cli.session import Session, own_domain
@@ -29,8 +31,7 @@ from brs_hardware.errors import BrsError
 from brs_ml.episode import EpisodeError, EpisodeReader
 from brs_sim.tasks.registry import make_task
 
-# Simulated time in which an operator must be done.
-TASK_TIMEOUT_S = 180.0
+REPLAY_TIMEOUT_S = 720.0  # of a replay, however slow the simulator is
 # After the last command things may still come to rest.
 SETTLE_S = 2.0
 
@@ -53,9 +54,9 @@ class EpisodeResult:
 def main() -> None:
     """Entry point of `brs demo`, and of `brs demo record`."""
     if sys.argv[1:2] == ["record"]:
-        from brs_cli.demo_record import main as record
+        from brs_cli.demo_record import main as record_fast
 
-        record(sys.argv[2:])
+        record_fast(sys.argv[2:])
         return
     options = _parse()
     own_domain()
@@ -63,7 +64,9 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     results = []
     for seed in range(options.seed, options.seed + options.episodes):
-        results.append(run_episode(options.task, seed, out, console, not options.no_replay))
+        driver = PolicyDriver(options.policy, options.task) if options.policy else None
+        replays = driver is None and not options.no_replay
+        results.append(run_episode(options.task, seed, out, console, replays, driver))
         _write_json(out / "episodes.json", [asdict(result) for result in results])
     first = next((result for result in results if result.bag), None)
     pictures: dict[str, str] = {}
@@ -73,8 +76,11 @@ def main() -> None:
     report = _report(options.task, results, pictures)
     _write_json(out / "report.json", report)
     _show(results, out, pictures)
-    teleoperated = sum(result.success for result in results)
-    if teleoperated < len(results) * 0.9:
+    # A policy may fail at its task; the operator may not.
+    succeeded = sum(result.success for result in results)
+    if any(result.problem for result in results) or (
+        not options.policy and succeeded < len(results) * 0.9
+    ):
         raise SystemExit(1)
 
 
@@ -82,12 +88,17 @@ console = Console()
 
 
 def run_episode(
-    task: str, seed: int, out: Path, shown: Console, replays: bool = True
+    task: str,
+    seed: int,
+    out: Path,
+    shown: Console,
+    replays: bool = True,
+    driver: Driver | None = None,
 ) -> EpisodeResult:
-    """Teleoperate and replay one seed; problems end up in the result, not as exceptions."""
+    """Drive and replay one seed; problems end up in the result, not as exceptions."""
     result = EpisodeResult(seed)
     try:
-        bag = teleoperate(task, seed, out / "episodes", result)
+        bag = record(task, seed, out / "episodes", result, driver)
         result.bag = str(bag.relative_to(out.resolve()))
         if replays:
             replay(task, seed, bag, result)
@@ -97,43 +108,51 @@ def run_episode(
     return result
 
 
-def teleoperate(task: str, seed: int, folder: Path, result: EpisodeResult) -> Path:
-    """Drive the task through the whole stack; returns the episode. Raises BrsError."""
+def record(
+    task: str, seed: int, folder: Path, result: EpisodeResult, driver: Driver | None = None
+) -> Path:
+    """Drive the task through the whole stack; returns the episode.
+
+    Args:
+        task: of `brs_sim.tasks`.
+        seed: of the scene.
+        folder: of episodes.
+        result: gets success, length and messages.
+        driver: who drives; None: the scripted operator.
+
+    Raises:
+        BrsError: a part did not start, or stopped.
+    """
+    driver = driver or ScriptedDriver()
     arguments = {
         "sim": "true",
-        "leader": "script",
         "record": "true",
         "episodes": str(folder.resolve()),
         "task": task,
         "seed": str(seed),
         "tf": "false",  # nobody looks, and two cores have enough to do
+        **driver.arguments,
     }
     instruction = make_task(task, load_embodiment("r1"), seed).instruction
-    with _progress(f"seed {seed} teleoperation") as say:
-        say("starting 6 nodes")
-        phase = {"now": "starting"}
-
-        def on_line(process: str, line: str) -> None:
-            if process.startswith("leader_emulator") and "[leader_emulator]: " in line:
-                phase["now"] = line.split("[leader_emulator]: ", 1)[1]
-
-        with Session("teleop.launch.py", arguments, on_line) as session:
+    with _progress(f"seed {seed} {driver.title}") as say:
+        say("starting nodes")
+        with Session(driver.launch_file, arguments, driver.on_line) as session:
             session.wait_for_robot()
-            session.wait("the leader", lambda: _leader_on(session), 30.0)
+            session.wait(driver.title, lambda: driver.is_ready(session), 60.0)
             session.start_episode(
-                task=task, instruction=instruction, operator_name="script", seed=seed
+                task=task, instruction=instruction, operator_name=driver.name, seed=seed
             )
-            session.arm()
+            session.arm(driver.source)
             started_s = session.state["sim/task"].time_s
 
             def finished() -> bool:
                 status = session.state["sim/task"]
                 elapsed_s = status.time_s - started_s
                 done = f"{sum(status.done)}/{len(status.done)}"
-                say(f"{elapsed_s:5.1f} s  sub-tasks {done}  {phase['now']}")
-                return phase["now"] == "done" or elapsed_s > TASK_TIMEOUT_S
+                say(f"{elapsed_s:5.1f} s  sub-tasks {done}  {driver.news(session)}")
+                return driver.is_done(session) or elapsed_s > driver.limit_s
 
-            session.wait("the operator to finish", finished, 4 * TASK_TIMEOUT_S)
+            session.wait("the end of the task", finished, 4 * driver.limit_s)
             result.length_s = round(session.state["sim/task"].time_s - started_s, 3)
             session.spin(1.0)
             result.success = bool(session.state["sim/task"].success)
@@ -157,7 +176,7 @@ def replay(task: str, seed: int, bag: Path, result: EpisodeResult) -> None:
                 done = session.state.get("replay/done")
                 return done is not None and done.data
 
-            session.wait("the end of the replay", finished, 4 * TASK_TIMEOUT_S)
+            session.wait("the end of the replay", finished, REPLAY_TIMEOUT_S)
             session.spin(SETTLE_S)
             result.replay_success = bool(session.state["sim/task"].success)
             result.replay_error_m = final_distance_m(bag, session.objects())
@@ -186,11 +205,6 @@ def final_distance_m(bag: Path, objects: dict[str, tuple[float, float, float]]) 
         if marker.ns in objects
     ]
     return sum(distances) / len(distances) if distances else None
-
-
-def _leader_on(session: Session) -> bool:
-    teleop = session.state.get("teleop/state")
-    return teleop is not None and teleop.state == 0
 
 
 class _progress:
@@ -249,7 +263,7 @@ def _report(task: str, results: list[EpisodeResult], pictures: dict[str, str]) -
 
 
 def _show(results: list[EpisodeResult], out: Path, pictures: dict[str, str]) -> None:
-    table = Table("seed", "teleoperation", "length", "messages", "lost", "replay", "replay error")
+    table = Table("seed", "driving", "length", "messages", "lost", "replay", "replay error")
     for row in results:
         table.add_row(
             str(row.seed),
@@ -263,9 +277,7 @@ def _show(results: list[EpisodeResult], out: Path, pictures: dict[str, str]) -> 
     console.print(table)
     good = sum(result.success for result in results)
     again = [result.replay_success for result in results if result.replay_success is not None]
-    console.print(
-        f"teleoperation {good}/{len(results)}, open-loop replay {sum(again)}/{len(again)}"
-    )
+    console.print(f"driving {good}/{len(results)}, open-loop replay {sum(again)}/{len(again)}")
     shown = out.resolve()
     if shown.is_relative_to(ROOT):
         shown = shown.relative_to(ROOT)
@@ -282,6 +294,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=1, help="one a seed (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="of the first episode")
     parser.add_argument("--task", default="shelves")
+    parser.add_argument(
+        "--policy", default="", help="a checkpoint that drives, in place of the scripted operator"
+    )
     parser.add_argument("--out", default=str(ROOT / "out" / "demo"))
     parser.add_argument("--no-pictures", action="store_true", help="skip videos and plots")
     parser.add_argument(

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 import rclpy
-from brs_interfaces.msg import EpisodeState, SafetyState, TaskState, TeleopState
+from brs_interfaces.msg import EpisodeState, PolicyState, SafetyState, TaskState, TeleopState
 from brs_interfaces.srv import Arm, SelectSource, StartEpisode, StopEpisode
 from rclpy.context import Context
 from rclpy.node import Node
@@ -26,6 +26,7 @@ from brs_nodes.transport import datagrams
 STATES = {
     "robot/safety": SafetyState,
     "teleop/state": TeleopState,
+    "policy/state": PolicyState,
     "sim/task": TaskState,
     "episode/state": EpisodeState,
     "replay/done": Bool,
