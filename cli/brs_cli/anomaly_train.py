@@ -31,9 +31,9 @@ def weights_file() -> Path:
 def main(arguments: list[str]) -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="brs monitor train", description=__doc__.split(": ")[1])
-    parser.add_argument("--rooms", type=int, default=50, help="of eight clips each")
-    parser.add_argument("--encoder-steps", type=int, default=1500)
-    parser.add_argument("--judge-steps", type=int, default=1500)
+    parser.add_argument("--rooms", type=int, default=300, help="of eight clips each")
+    parser.add_argument("--encoder-steps", type=int, default=12_000)
+    parser.add_argument("--judge-steps", type=int, default=18_000)
     parser.add_argument("--robot", default="r1")
     parser.add_argument("--out", type=Path, default=weights_file())
     options = parser.parse_args(arguments)

@@ -19,8 +19,8 @@ _REMEMBERED, _NEVER_LESS = 0.98, 0.05
 class TrainingConfig:
     """How long and how fast."""
 
-    encoder_steps: int = 1500
-    judge_steps: int = 1500
+    encoder_steps: int = 12_000
+    judge_steps: int = 18_000
     encoder_batch: int = 64
     judge_batch: int = 16
     rate: float = 2e-3  # peak of the learning rate
