@@ -295,7 +295,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the first episode")
     parser.add_argument("--task", default="shelves")
     parser.add_argument(
-        "--policy", default="", help="drives in place of the operator: a name, or a checkpoint"
+        "--policy", default="", help="a checkpoint that drives, in place of the scripted operator"
     )
     parser.add_argument("--out", default=str(ROOT / "out" / "demo"))
     parser.add_argument("--no-pictures", action="store_true", help="skip videos and plots")

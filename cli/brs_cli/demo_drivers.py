@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from brs_cli.eval_config import EvalConfig
 from brs_cli.session import Session
-from brs_cli.shipped_policies import checkpoint_file
 from brs_hardware.config import load_named
+from brs_hardware.errors import BrsError
 
 FOLLOWS, ACTING = 0, 2  # states of TeleopState and PolicyState
 
@@ -69,18 +70,20 @@ class PolicyDriver:
     """A policy in its node; it has as long as `brs eval` gives it.
 
     Args:
-        policy: its checkpoint, or the name of one that comes with brs.
+        checkpoint: of the policy.
         task: whose clouds it sees.
 
     Raises:
-        ConfigError: there is no such checkpoint.
+        BrsError: there is no such file.
     """
 
     title, source = "policy", "policy"
     launch_file = "policy.launch.py"
 
-    def __init__(self, policy: str, task: str) -> None:
-        path = checkpoint_file(policy, task)
+    def __init__(self, checkpoint: str, task: str) -> None:
+        path = Path(checkpoint)
+        if not path.is_file():
+            raise BrsError("is no checkpoint", where=checkpoint, remedy="brs train makes one")
         self.name = path.name
         # As many pictures as it decides by, and no more: they are drawn on the same cores.
         self.arguments = {"checkpoint": str(path.resolve()), "camera_hz": "10.0"}

@@ -4,7 +4,6 @@ idle, random, expert        know nothing of the task; know all of it
 replay:EPISODES             recorded commands, open loop, each episode in its own scene
 blind:EPISODES              the same in held-out scenes: what is reached without looking
 PATH.safetensors            a trained policy
-wbvma_small                 and such: one that comes with brs
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brs_cli.eval_config import EvalConfig, EvalOptions
-from brs_cli.shipped_policies import SUFFIX, checkpoint_file, shipped_policies
 from brs_hardware.config import did_you_mean
 from brs_hardware.errors import ConfigError
 from brs_ml.dataset import find_episodes
@@ -105,20 +103,17 @@ def _row(name: str, options: EvalOptions, config: EvalConfig) -> Row:
             return Row(name, kind, path, recorded[: options.episodes], held_out=False)
         check_held_out(seeds, recorded, config, name)
         return Row(name, kind, path, seeds, held_out=True)
-    shipped = shipped_policies(options.task)
-    if not name.endswith(SUFFIX) and name not in shipped:
-        replays = [f"{kind}:EPISODES" for kind in REPLAYED]
-        known = [*PLAIN, *replays, *shipped, f"PATH{SUFFIX}"]
+    if not name.endswith(".safetensors"):
+        known = [*PLAIN, *(f"{kind}:EPISODES" for kind in REPLAYED), "PATH.safetensors"]
         raise ConfigError(f"unknown policy '{name}'", remedy=did_you_mean(name, known))
     from brs_cli.eval_policy import load_card
 
-    path = str(checkpoint_file(name, options.task))
-    card = load_card(path)
+    card = load_card(name)
     learnt = _learnt_seeds(card.data, options)
     check_held_out(seeds, learnt or (), config, name)
     data = f"{card.data.name} {card.data.checksum}"
-    about = {"sha256": sha256(Path(path)), "steps": card.steps, "seed": card.seed, "data": data}
-    return Row(name, CHECKPOINT, path, seeds, learnt is not None, about)
+    about = {"sha256": sha256(Path(name)), "steps": card.steps, "seed": card.seed, "data": data}
+    return Row(name, CHECKPOINT, name, seeds, learnt is not None, about)
 
 
 def _recorded_seeds(folder: Path, task: str, robot: str) -> tuple[int, ...]:

@@ -27,10 +27,8 @@ def test_a_policy_drives_and_is_recorded(ros: Harness, tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_that_is_not_there_is_told_before_anything_starts() -> None:
-    with pytest.raises(BrsError, match="is no file"):
+    with pytest.raises(BrsError, match="no checkpoint"):
         PolicyDriver("out/nothing.safetensors", "shelves")
-    with pytest.raises(BrsError, match="no policy 'nobody' of shelves"):
-        PolicyDriver("nobody", "shelves")
 
 
 def test_a_checkpoint_of_other_clouds_fails_in_words(ros: Harness, tmp_path: Path) -> None:
