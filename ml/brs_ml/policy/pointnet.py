@@ -70,10 +70,7 @@ class PointNet(nn.Module):
         index = torch.zeros((), dtype=torch.long, device=clouds.device)
         for start in range(0, clouds.shape[1], _BLOCK):
             features = self.points(clouds[:, start : start + _BLOCK])
-            highest = features.amax(dim=1)
-            # PyTorch's own search along this axis takes far longer than these two passes.
-            numbers = torch.arange(features.shape[1], device=clouds.device)[:, None]
-            place = torch.where(features == highest[:, None], numbers, -1).amax(dim=1)
+            highest, place = features.max(dim=1)
             index = torch.where(highest > best, place + start, index)
             best = torch.maximum(best, highest)
         return index
