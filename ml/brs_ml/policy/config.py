@@ -32,9 +32,14 @@ class NormalisationConfig:
     smallest_range: float = 0.1  # [rad], of a joint that hardly moves; for data only
     # A gripper is open or closed, on either side of this; none: any number between.
     gripper_threshold: float | None = 0.5
+    # Parts whose own state is kept from the policy. Who sees the base's velocity learns to go on
+    # with it, not when to stop (Causal Confusion in Imitation Learning, de Haan et al. 2019).
+    unseen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _one_of("joints", self.joints, RANGES)
+        for part in self.unseen:
+            _one_of("part", part, PARTS)
         if self.margin < 0.0 or self.smallest_range <= 0.0:
             raise ValueError("'margin' must not be negative, 'smallest_range' positive")
 

@@ -28,12 +28,15 @@ class Normalisation:
     clipped: tuple[bool, ...]  # to these limits: the base's velocity (BRS)
     binary: tuple[bool, ...]  # -1 or 1 and nothing between: the grippers (BRS)
     threshold: float = 0.5  # above it such a number is 1, else -1
+    unseen: tuple[bool, ...] = ()  # 0 in what is observed; empty: all is seen
     cloud_lower: tuple[float, ...] = ()  # box of the cloud [m]; empty: there is no cloud
     cloud_upper: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if len({len(self.lower), len(self.upper), len(self.clipped), len(self.binary)}) != 1:
             raise ValueError("'lower', 'upper', 'clipped' and 'binary' differ in length")
+        if len(self.unseen) not in (0, len(self.lower)):
+            raise ValueError("'unseen' must be as long as 'lower', or empty")
         if len(self.cloud_lower) != len(self.cloud_upper) or len(self.cloud_lower) not in (0, 3):
             raise ValueError("a box of clouds needs x, y and z")
         lower = (*self.lower, *self.cloud_lower)
@@ -72,6 +75,7 @@ def normalisation_of(
         clipped=tuple(name == "base" for name in owner),
         binary=tuple(threshold is not None and name in GRIPPERS for name in owner),
         threshold=0.5 if threshold is None else threshold,
+        unseen=tuple(name in config.unseen for name in owner) if config.unseen else (),
         cloud_lower=box.lower[:3] if box else (),
         cloud_upper=box.upper[:3] if box else (),
     )
@@ -113,24 +117,27 @@ class Normaliser:
         self._upper = torch.tensor(normalisation.upper, dtype=torch.float32)
         self._clipped = torch.tensor(normalisation.clipped)
         self._binary = torch.tensor(normalisation.binary)
+        unseen = normalisation.unseen or (False,) * len(normalisation.lower)
+        self._unseen = torch.tensor(unseen)
         self._box = torch.tensor(
             [normalisation.cloud_lower, normalisation.cloud_upper], dtype=torch.float32
         )
 
     def to(self, device: torch.device | str) -> Normaliser:
         """Itself, with its limits on a device."""
-        for name in ("_lower", "_upper", "_clipped", "_binary", "_box"):
+        for name in ("_lower", "_upper", "_clipped", "_binary", "_unseen", "_box"):
             setattr(self, name, getattr(self, name).to(device))
         return self
 
     def batch(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """A loader's batch as a network takes it; what is not known here stays as it is."""
         out = dict(batch)
-        for key in ("proprioception", "action"):
-            if key in batch:
-                out[key] = self.numbers(batch[key])
         for key, value in batch.items():
-            if key == "cloud":
+            if key == "action":
+                out[key] = self.numbers(value)
+            elif key == "proprioception":
+                out[key] = self.numbers(value).masked_fill(self._unseen, 0.0)
+            elif key == "cloud":
                 out[key] = self.cloud(value)
             elif key.startswith("image."):
                 out[key] = normalised_images(value)

@@ -275,6 +275,34 @@ def test_numbers_come_back_from_normalisation(shares: list[float]) -> None:
     np.testing.assert_allclose(normaliser.actions(normal).numpy(), back, atol=1e-5)
 
 
+def test_an_unseen_part_is_hidden_from_observations_and_stays_in_actions() -> None:
+    hidden = Normaliser(replace(normalisation(), unseen=tuple(i < 3 for i in range(21))))
+    batch = {"proprioception": torch.rand(2, 2, 21), "action": torch.rand(2, 8, 21)}
+    told, seen = hidden.batch(batch), Normaliser(normalisation()).batch(batch)
+    assert torch.equal(told["action"], seen["action"])
+    assert torch.equal(told["proprioception"][..., 3:], seen["proprioception"][..., 3:])
+    assert not told["proprioception"][..., :3].any() and seen["proprioception"][..., :3].any()
+
+
+def test_what_is_unseen_is_kept_with_the_checkpoint(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    unseen = tuple(i < 3 for i in range(21))
+    model = build_model(batches.small(), batches.robot())
+    told = card(batches.small(), normalisation=replace(normalisation(), unseen=unseen))
+    save_policy(tmp_path / "policy.safetensors", model, model.state_dict(), told)
+    policy = Policy.load(tmp_path / "policy.safetensors", batches.robot())
+    assert policy.card.normalisation.unseen == unseen
+    still, moving, elsewhere = observation(), observation(), observation()
+    moving.proprioception[:, :3] += 0.2
+    elsewhere.proprioception[:, 3:] += 0.2
+    chunks = []
+    for seen in (still, moving, elsewhere):
+        policy.reset()
+        chunks.append(policy.chunk(seen, NOISE).actions)
+    np.testing.assert_array_equal(chunks[1], chunks[0])
+    assert not np.array_equal(chunks[2], chunks[0])
+
+
 def test_the_box_of_a_cloud_becomes_a_cube() -> None:
     cloud = torch.tensor([[[0.0, -0.5, -0.3, 0.1, 0.2, 0.3], [2.0, 0.5, 2.0, 0.0, 0.5, 1.0]]])
     got = Normaliser(normalisation()).cloud(cloud)

@@ -281,6 +281,12 @@ def test_every_setting_of_normalisation_reaches_the_network(data: Path, tmp_path
         spread.append(float(batch["action"][..., 3:7].std()))
         assert batch["action"].abs().max() <= 1.0
     assert spread[1] > 1.05 * spread[0]
+    unseen = NormalisationConfig(unseen=("base",))
+    run = trainer(data, tmp_path / "unseen", policy=batches.small(normalisation=unseen))
+    told = run._normalised(next(run._batches()))["proprioception"]
+    assert not told[..., :3].any() and told[..., 3:].any()
+    with pytest.raises(ValueError, match="part 'legs' is none of base"):
+        NormalisationConfig(unseen=("legs",))
 
 
 def test_reflow_and_consistency_learn_from_a_teacher(data: Path, tmp_path: Path) -> None:
