@@ -2,6 +2,9 @@
 
 The episodes are those that a recorder would write. Of one seed commands and joints are the same
 on each run. Seeds that are already in the folder are passed over, so an interrupted run goes on.
+
+With --policy a policy drives first, and the operator takes over from wherever it came to: what
+`brs train corrections=...` learns from.
 """
 
 from __future__ import annotations
@@ -21,7 +24,14 @@ from pathlib import Path
 from rich.console import Console
 
 from brs_cli.environment import ROOT
-from brs_cli.fast_episode import NOTE, OPERATOR, FastOptions, Made, record_episode
+from brs_cli.fast_episode import (
+    NOTE,
+    OPERATOR,
+    FastOptions,
+    Made,
+    make_learner,
+    record_episode,
+)
 from brs_cli.progress import Bar
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import BrsError
@@ -39,9 +49,16 @@ def main(arguments: list[str] | None = None) -> None:
         camera_hz=options.camera_hz,
         limit_s=options.limit_s,
         keep_failures=options.keep_failures,
+        policy=options.policy,
+        takeover_s=tuple(options.takeover_s),
     )
     # What is wrong for all seeds is told before a process is started.
-    ScriptedOperator(load_embodiment(fast.robot), options.task)
+    robot = load_embodiment(fast.robot)
+    ScriptedOperator(robot, options.task)
+    # Workers compute alongside each other, each in one thread.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if fast.policy:
+        make_learner(robot, fast.policy).close()
     root = Path(options.out)
     sweep(root)
     wanted = range(options.seed, options.seed + options.episodes)
@@ -167,6 +184,19 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--robot", default="r1", help="description in config/robots")
     parser.add_argument("--camera-hz", type=float, default=15.0, help="of each camera; 0: none")
     parser.add_argument("--limit-s", type=float, default=300.0, help="simulated; then it failed")
+    parser.add_argument(
+        "--policy", default="", help="a checkpoint that drives until the operator takes over"
+    )
+    parser.add_argument(
+        "--takeover-s",
+        nargs=2,
+        type=float,
+        default=FastOptions.takeover_s,
+        metavar=("EARLIEST", "LATEST"),
+        help="simulated time of that, drawn by the seed (default {:g} {:g})".format(
+            *FastOptions.takeover_s
+        ),
+    )
     parser.add_argument(
         "--keep-failures", action="store_true", help="keep failed ones, too, without success"
     )

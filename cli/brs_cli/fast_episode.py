@@ -1,10 +1,11 @@
 """One demonstration as fast as the processor allows, in the folder that a recorder would write.
 
     scripted operator -> TeleopMapper -> SafetySupervisor -> World -> messages -> MCAP
+               policy, until the operator takes over --^
 
 No process talks to another; time is the simulation's. Of what a recorder hears of the live stack
 this lacks: status of motors and battery, /tf and robot_description, which follow from the rest,
-and joylo/state, as there are no motors in the leader.
+and joylo/state, as there are no motors in the leader; while a policy drives, the leader is silent.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from brs_interfaces import msg as brs_msg
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState, Joy
 from visualization_msgs.msg import MarkerArray
 
+from brs_cli.eval_config import EvalConfig
+from brs_cli.eval_policy import PolicyOnRobot
 from brs_cli.tape import Tape
-from brs_hardware.embodiment import load_embodiment
+from brs_hardware.config import load_named
+from brs_hardware.embodiment import Embodiment, load_embodiment
 from brs_hardware.errors import ConfigError
 from brs_hardware.safety import Mode, SafetyVerdict
 from brs_hardware.safety.setup import load_safety
@@ -53,6 +58,7 @@ from brs_sim.world import World
 
 OPERATOR = "script"
 SOURCE = "teleop"
+LEARNER = "policy"
 NOTE = "simulated without ROS; stamps are simulated time"
 # Stamps begin here: zero means "no stamp" in ROS.
 FIRST_STAMP_S = 1.0
@@ -61,6 +67,8 @@ _STEPS = 2  # of feedback a tick
 _AFTER_S = 1.0  # for things to come to rest
 # Ticks between messages, as live.
 _ODOMETRY_EVERY, _REPORT_EVERY, _TASK_EVERY = 2, 10, 20
+# A policy looks again after so many steps of its chunks, about as often as its node does.
+_EXECUTE = 2
 
 
 @dataclass(frozen=True)
@@ -72,6 +80,8 @@ class FastOptions:
     limit_s: float = 300.0  # simulated; then the operator has failed
     keep_failures: bool = False  # as episodes without success
     min_free_mb: int = 500  # of the disk that are left alone
+    policy: str = ""  # checkpoint that drives until the operator takes over; empty: none does
+    takeover_s: tuple[float, float] = (2.0, 45.0)  # earliest and latest, simulated
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.camera_hz <= 1.0 / _TICK_S:
@@ -80,6 +90,12 @@ class FastOptions:
             )
         if not self.limit_s > 0.0:
             raise ConfigError(f"a limit of {self.limit_s:g} s", remedy="take more than 0")
+        low_s, high_s = self.takeover_s
+        if self.policy and not 0.0 <= low_s <= high_s < self.limit_s:
+            raise ConfigError(
+                f"a takeover from {low_s:g} s to {high_s:g} s",
+                remedy="take two rising times, both before the limit",
+            )
 
 
 @dataclass(frozen=True)
@@ -113,7 +129,7 @@ def record_episode(
 
     Raises:
         BrsError: unknown task or robot, physics that diverged, or there is nothing to draw with.
-        EpisodeError: the disk is full or refuses.
+        EpisodeError: the disk is full or refuses, or the policy cannot drive this robot.
     """
     options = options or FastOptions()
     robot = load_embodiment(options.robot)
@@ -164,9 +180,14 @@ class _Demonstration:
         self._world, self._writer, self._options = world, writer, options
         self._tape = tape = Tape(writer, [*TOPICS, *command_topics(robot), *sensor_topics(robot)])
         node: Any = tape
-        self._operator = ScriptedOperator(robot, world.task_name, world.seed)
+        taught = bool(options.policy)
+        self._learner = make_learner(robot, options.policy) if taught else None
+        drawn_s = np.random.default_rng([world.seed, 8]).uniform(*options.takeover_s)
+        self._takeover_s = drawn_s if taught else 0.0
+        self._operator = ScriptedOperator(robot, world.task_name, world.seed, takes_over=taught)
         self._mapper = TeleopMapper(robot)
-        self._robot = CommandedRobot(world, SOURCE, load_safety())
+        self._sent: WholeBodyCommand | None = None
+        self._robot = CommandedRobot(world, LEARNER if taught else SOURCE, load_safety())
         self._feedback = _Feedback(node, robot)
         self._targets = VendorTopics(node, robot, node)
         self._joints = robot.left_arm.joints + robot.right_arm.joints
@@ -176,6 +197,7 @@ class _Demonstration:
             "joylo/joy_right": (Joy, SENSOR),
             "teleop/command": (brs_msg.WholeBodyCommand, COMMAND),
             "teleop/state": (brs_msg.TeleopState, LATCHED),
+            "policy/command": (brs_msg.WholeBodyCommand, COMMAND),
             "robot/state": (brs_msg.WholeBodyState, SENSOR),
             "robot/command": (brs_msg.WholeBodyCommand, NEWEST),
             "robot/safety": (brs_msg.SafetyState, LATCHED),
@@ -199,11 +221,25 @@ class _Demonstration:
             if self._options.camera_hz:
                 renderer = CameraRenderer(self._world)
                 stack.callback(renderer.close)
+            if self._learner is not None:
+                stack.callback(self._learner.close)
+                self._learner.begin(self._world, self._world.seed)
+                while self._world.time_s < self._takeover_s:
+                    self._tick(renderer, self._learn(self._learner))
+                self._robot.source = SOURCE
             while not self._operator.done and self._world.time_s < self._options.limit_s:
                 self._tick(renderer, self._lead())
             for _ in range(round(_AFTER_S / _TICK_S)):
                 self._tick(renderer, None)
         return self._world.task_status().success
+
+    def _learn(self, learner: PolicyOnRobot) -> WholeBodyCommand | None:
+        """What the policy does, until the person has seen enough."""
+        command = learner.tick()
+        if command is not None:
+            stamped = replace(command, stamp_s=self._stamp_s())
+            self._tell("policy/command", conversions.command_to_message(stamped))
+        return command
 
     def _lead(self) -> WholeBodyCommand | None:
         """What the person at the leader does, and what it means for the robot."""
@@ -214,7 +250,7 @@ class _Demonstration:
         self._tell("joylo/joint_states", conversions.leader_to_message(leader, self._joints))
         self._tell("joylo/joy_left", conversions.joycon_to_message("left", left))
         self._tell("joylo/joy_right", conversions.joycon_to_message("right", right))
-        output = self._mapper.update(now_s, *leader_samples(now_s, action), state)
+        output = self._mapper.update(now_s, *leader_samples(now_s, action), state, self._sent)
         if output.command is not None:
             stamped = replace(output.command, stamp_s=stamp_s)
             self._tell("teleop/command", conversions.command_to_message(stamped))
@@ -228,6 +264,7 @@ class _Demonstration:
         state = replace(world.whole_body_state(), stamp_s=stamp_s)
         self._tell("robot/state", conversions.state_to_message(state))
         verdict = self._robot.apply(command)
+        self._sent = verdict.command
         if verdict.command is not None:
             sent = replace(verdict.command, stamp_s=stamp_s)
             self._targets.send(sent)
@@ -286,6 +323,16 @@ class _Demonstration:
 
     def _stamp_s(self) -> float:
         return FIRST_STAMP_S + self._world.time_s
+
+
+def make_learner(robot: Embodiment, checkpoint: str) -> PolicyOnRobot:
+    """The policy that drives first.
+
+    Raises:
+        PolicyError: the checkpoint cannot be used, or is of another robot.
+    """
+    config = load_named(EvalConfig, "eval", "default", "evaluation")
+    return PolicyOnRobot(robot, checkpoint, replace(config, execute=_EXECUTE))
 
 
 def _nanoseconds(simulated_s: float) -> int:

@@ -103,6 +103,20 @@ def test_leader_moves_like_a_hand() -> None:
     assert np.all(np.abs(np.diff(leader, axis=0)) <= R1.left_arm.max_velocity * 0.01)
 
 
+def test_who_takes_over_begins_at_once_and_holds_what_the_robot_holds() -> None:
+    world = World(R1, "shelves", 0)
+    state = replace(world.whole_body_state(), left_gripper=0.5)
+    state.left_arm.position[0] += 0.2
+    operator = ScriptedOperator(R1, "shelves", 0, takes_over=True)
+    action = operator.act(0.0, state, world.objects())
+    assert operator.phase == "raise arms"
+    assert "zl" in action.left_buttons and "zr" not in action.right_buttons
+    assert action.left_arm == pytest.approx(state.left_arm.position, abs=1e-2)
+    waits = ScriptedOperator(R1, "shelves", 0)
+    assert "zl" not in waits.act(0.0, state, world.objects()).left_buttons
+    assert waits.phase == "take hold"
+
+
 def test_unknown_task_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="shelves"):
         ScriptedOperator(R1, "shelfs")

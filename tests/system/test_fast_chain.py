@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import tiny_policy
+import torch
 from rich.console import Console
 
 from brs_cli import dataset_build, dataset_check
@@ -14,6 +17,10 @@ from brs_ml.dataset import Dataset, WindowReader, WindowSpec
 from brs_ml.dataset.messages import Decoder
 from brs_ml.dataset.robot_layout import layout_of
 from brs_ml.episode import EpisodeReader
+from brs_ml.policy.checkpoint import load_policy
+from brs_ml.policy.corrections import corrected_steps
+from brs_ml.policy.run import train
+from brs_ml.policy.training_config import CorrectionConfig, RunConfig, TrainConfig
 
 # The operator is stopped soon, so it cannot succeed.
 FILMED = FastOptions(camera_hz=10.0, limit_s=2.0, keep_failures=True)
@@ -51,6 +58,35 @@ def test_a_fast_episode_is_fit_to_learn_from(tmp_path: Path) -> None:
     sent = arms(made.folder, "/robot/command", begin_ns, begin_ns + 100_000_000)
     assert (sent.min(0) - 1e-6 <= action).all() and (action <= sent.max(0) + 1e-6).all()
     assert np.abs(sent - arms(made.folder, "/robot/command", 0, begin_ns)[0]).max() > 0.1
+
+
+def test_what_a_person_corrects_is_learnt(tmp_path: Path) -> None:
+    first = tiny_policy.write(tmp_path / "first.safetensors", pictures=True)
+    corrected = replace(FILMED, policy=str(first), takeover_s=(0.8, 0.8), limit_s=3.0)
+    for name, options, seed in (("shown", FILMED, 3), ("taken_over", corrected, 4)):
+        record_episode(tmp_path / "episodes" / name, "shelves", seed, 1e9, options)
+        given = ["--no-clouds", "--failures", "--validation", "0"]
+        dataset_build.main(
+            [str(tmp_path / "episodes" / name), "--out", str(tmp_path / name), *given]
+        )
+
+    data = Dataset(tmp_path / "taken_over")
+    after = corrected_steps(data)
+    assert 5 <= np.argmax(after) <= 9 and after[9:-1].all() and after[9:].sum() > 10
+
+    model, card = load_policy(first)
+    config = RunConfig(
+        card.config,
+        TrainConfig(steps=2, batch_size=4, warm_up=1),
+        corrections=CorrectionConfig(str(tmp_path / "taken_over"), str(first)),
+    )
+    layout = layout_of(load_embodiment("r1"))
+    better = train(config, tmp_path / "shown", layout, tmp_path / "out", lambda *_: None)
+    learnt, told = load_policy(better)
+    assert told.steps == 2 and told.origin is not None
+    assert told.origin.corrections.scenes == (("shelves", 4),)
+    before = model.state_dict()
+    assert any(not torch.equal(value, before[key]) for key, value in learnt.state_dict().items())
 
 
 def arms(folder: Path, topic: str, begin_ns: int, end_ns: int) -> np.ndarray:

@@ -9,9 +9,12 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tiny_policy
 
 from brs_cli import demo_record, fast_episode
 from brs_cli.fast_episode import NOTE, FastOptions, record_episode
@@ -93,6 +96,30 @@ def test_the_robot_gets_what_the_rules_let_through(episode: EpisodeReader) -> No
     targets = {m.log_time_ns: decode(m) for m in episode.messages([target])}
     assert sent and sent.keys() == targets.keys()
     assert all((sent[at].torso == targets[at].position).all() for at in sent)
+
+
+def test_a_person_takes_over_from_a_policy_without_a_jump(tmp_path: Path) -> None:
+    policy = tiny_policy.write(tmp_path / "tiny.safetensors", pictures=True)
+    options = replace(SHORT, policy=str(policy), takeover_s=(0.7, 0.7))
+    made = record_episode(tmp_path / "episodes", "shelves", 3, 1e9, options)
+    assert made.folder is not None
+    episode = EpisodeReader(made.folder)
+    spans = [(span["source"], span["stop_ns"] - span["start_ns"]) for span in episode.info.drivers]
+    assert [source for source, _ in spans] == ["policy", "teleop"]
+    assert spans[0][1] == pytest.approx(0.7e9, abs=0.02e9)
+
+    decode = Decoder(episode.topics)
+    asked = {
+        name: [(m.log_time_ns, decode(m)) for m in episode.messages([f"/{name}/command"])]
+        for name in ("policy", "teleop")
+    }
+    assert asked["policy"][-1][0] < asked["teleop"][0][0]
+    assert len(asked["policy"]) > 60
+    sent = [decode(m) for m in episode.messages(["/robot/command"])]
+    steps = np.diff([[*each.torso, *each.left_arm, *each.right_arm] for each in sent], axis=0)
+    robot = load_embodiment("r1")
+    speeds = [robot.group(name).max_velocity for name in ("torso", "left_arm", "right_arm")]
+    assert (np.abs(steps) <= 0.0101 * np.concatenate(speeds)).all()
 
 
 def test_one_seed_gives_the_same_messages_again(episode: EpisodeReader, tmp_path: Path) -> None:
@@ -204,6 +231,7 @@ def test_numbers_that_cannot_be_are_told_in_a_line(
         ["--camera-hz", "-1"],
         ["--camera-hz", "nan"],
         ["--limit-s", "0"],
+        ["--policy", "none", "--takeover-s", "5", "4"],
     ],
 )
 def test_what_is_wrong_for_all_seeds_is_told_before_any_is_begun(

@@ -51,7 +51,6 @@ _ARC_M, _ARC_ABOVE_M, _ARC_RAD = 0.40, 0.055, (0.15, 1.45)
 _FINGER_ABOVE_M = 0.066  # the middle of the open hand, turned over, on a surface
 _SHUT_RAD = 0.06
 _PATIENCE_S = 14.0
-_TAKE_HOLD_S = 1.2  # the robot is led to the leader meanwhile
 _TRIES = 9
 _FACING_SOFA = np.pi / 2
 
@@ -71,7 +70,7 @@ class ClothesScript(Script):
     def run(self) -> Motion:
         """See Script."""
         self.phase = "take hold"
-        yield from self.hands.wait(_TAKE_HOLD_S)
+        yield from self.hands.take_hold()
         if not self._holds():
             yield from together(*(self.hands.release(arm) for arm in ARMS))
         if self._hangs():

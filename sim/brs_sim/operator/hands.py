@@ -37,6 +37,8 @@ _ARRIVED_M, _ARRIVED_RAD = 0.012, 0.02
 _LEVEL_RAD = 0.02
 _KNEE_LEAD_RAD = 0.05  # the knee moves on by about this after the button is let go
 _SETTLED_M = 0.004
+_TAKE_HOLD_S = 1.2  # the robot is led to the leader meanwhile
+_GRIPS = 0.3  # closing fraction of a gripper that is closed on purpose
 _CORRECTION_GAIN = 2.0  # [1/s], how fast the eye takes out what the arm lacks
 _CORRECTION_LIMIT_M = 0.03
 
@@ -59,11 +61,15 @@ class Hands:
     Args:
         embodiment: the robot that is watched and driven.
         pace: of reaching movements, 1 is usual.
+
+    Attributes:
+        takes_over: from a policy that drives; the leader has mirrored the robot until now.
     """
 
     def __init__(self, embodiment: Embodiment, pace: float = 1.0) -> None:
         self.embodiment = embodiment
         self.pace = pace
+        self.takes_over = False
         self.now_s = 0.0
         self._dt_s = 0.01
         self.state: WholeBodyState | None = None
@@ -89,6 +95,8 @@ class Hands:
         self.now_s, self.state, self.objects = now_s, state, objects
         if not self.angles:  # the leader is taken up as the robot stands
             self.angles = {arm: getattr(state, arm).position.copy() for arm in ARMS}
+            if self.takes_over:  # what the robot holds is held on
+                self.squeezed = {arm for arm in ARMS if getattr(state, GRIPPERS[arm]) > _GRIPS}
 
     @property
     def robot(self) -> WholeBodyState:
@@ -169,6 +177,10 @@ class Hands:
         end_s = self.now_s + duration_s
         while self.now_s < end_s:
             yield
+
+    def take_hold(self) -> Motion:
+        """Let the robot be led to the leader; in a takeover it is there, and waits for nobody."""
+        yield from self.wait(0.0 if self.takes_over else _TAKE_HOLD_S)
 
     def move_arm(self, arm: str, angles: np.ndarray, speed: float = 1.0) -> Motion:
         """Bring the leader arm to joint angles (n,), at most at `speed` [rad/s]."""

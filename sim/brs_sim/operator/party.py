@@ -61,7 +61,6 @@ _PLACE_DEPTH_M, _PLACE_SIDE_M = 0.12, 0.14  # of a bowl behind the front, and fr
 _ABOVE_M = 0.06
 _TRIES = 14
 _MISJUDGED_M = 0.012  # at most, from afar; the eye mends it on the way in
-_TAKE_HOLD_S = 1.2  # the robot is led to the leader meanwhile
 
 
 @plays("party")
@@ -79,7 +78,7 @@ class PartyScript(Script):
         """See Script."""
         hands = self.hands
         self.phase, self._at = "take hold", ""
-        yield from hands.wait(_TAKE_HOLD_S)
+        yield from hands.take_hold()
         self.phase = "raise arms"
         free = [arm for arm in ARMS if not self._holds(arm)]
         if self._begun:  # and had to let go: out of what the hands are in

@@ -51,18 +51,26 @@ class ScriptedOperator:
         embodiment: the robot.
         task_name: what shall be done.
         seed: of the person's habits.
+        takes_over: from a policy that drives, in the middle of the task.
 
     Raises:
         ConfigError: nobody knows how to do that task.
     """
 
-    def __init__(self, embodiment: Embodiment, task_name: str = "shelves", seed: int = 0) -> None:
+    def __init__(
+        self,
+        embodiment: Embodiment,
+        task_name: str = "shelves",
+        seed: int = 0,
+        takes_over: bool = False,
+    ) -> None:
         if task_name not in _SCRIPTS:
             raise ConfigError(
                 f"no operator for task '{task_name}'", remedy=did_you_mean(task_name, _SCRIPTS)
             )
         self._script = _SCRIPTS[task_name](embodiment, seed)
         self._hands = self._script.hands
+        self._hands.takes_over = takes_over
         self._motion: Motion | None = None
         self._following_s = 0.0  # when the robot was last seen to follow
         self._recovering = False

@@ -30,6 +30,7 @@ _BEFORE_M = 0.13  # distance from which a box or a place is approached
 _DEEPER_M = 0.005  # the tool goes this far past the middle of a box
 _LIFT_M = 0.07
 _ABOVE_M = 0.035
+_TALLEST_M = 0.17  # a box that somebody else picked up is at most so high
 _PRESS_M = 0.004  # a box is set down this much below the board, so that it surely stands
 _SHELF_DEPTH_M = 0.13  # a box's middle behind the front edge of the board
 _TABLE_CLEARANCE_M = 0.78  # base to table edge when turning with arms out
@@ -37,7 +38,6 @@ _SHELF_CLEARANCE_M = 0.80
 _SLOTS = (-0.25, 0.25, 0.0)  # across the shelf, from its middle [m]
 _FACING_SHELF = np.pi / 2
 _TRIES = 8
-_TAKE_HOLD_S = 1.2  # the robot is led to the leader meanwhile
 
 Load = dict[str, str]  # arm -> box
 
@@ -55,7 +55,7 @@ class ShelvesScript(Script):
     def run(self) -> Motion:
         """See Script."""
         self.phase = "take hold"
-        yield from self.hands.wait(_TAKE_HOLD_S)
+        yield from self.hands.take_hold()
         yield from self._raise_arms()
         for _ in range(_TRIES):
             load = self._in_hand()
@@ -230,7 +230,8 @@ class ShelvesScript(Script):
         hands = self.hands
         board = BOARD_HEIGHTS[PLACE_BOARD]
         front = SHELF_CENTRE[1] - SHELF_SIZE[1] / 2
-        height = board + self._grip_height[box]
+        above_middle = float((hands.tool(arm)[:3, 3] - self._position(box))[2])
+        height = board + self._grip_height.get(box, above_middle + _TALLEST_M / 2)
 
         def at_slot(ahead: float, above: float) -> np.ndarray:
             spot = [SHELF_CENTRE[0] + slot, front + _SHELF_DEPTH_M + ahead, height + above]

@@ -63,7 +63,6 @@ _PRESS_PITCH = 0.6  # of the fist at the flush
 _OPEN_RAD, _CLOSED_RAD = 1.55, 0.05
 _TRIES = 16
 _MISJUDGED_M = 0.012  # at most, from afar; the eye mends it on the way in
-_TAKE_HOLD_S = 1.2  # the robot is led to the leader meanwhile
 _FORWARD = 0.0  # the way the robot faces at the toilet
 
 
@@ -85,7 +84,7 @@ class ToiletScript(Script):
         """See Script."""
         hands = self.hands
         self.phase, self._side = "take hold", ""
-        yield from hands.wait(_TAKE_HOLD_S)
+        yield from hands.take_hold()
         self.phase = "raise arms"
         if self._begun:  # and had to let go: out of what the hands are in
             yield from together(*(retreat(hands, arm) for arm in ARMS))

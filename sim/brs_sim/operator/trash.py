@@ -44,7 +44,6 @@ _BESIDE_DOORWAY_M = 0.02  # to the right of its middle, away from the opening do
 _LOWER_M = 0.22
 _ASIDE_OF_DOOR_M = 0.30
 _PATIENCE_S = 14.0
-_TAKE_HOLD_S = 1.2  # the robot is led to the leader meanwhile
 _TRIES = 9
 
 
@@ -63,7 +62,7 @@ class TrashScript(Script):
     def run(self) -> Motion:
         """See Script."""
         self.phase = "take hold"
-        yield from self.hands.wait(_TAKE_HOLD_S)
+        yield from self.hands.take_hold()
         if self._door.angle(self.hands.objects) < _UNLATCHED_RAD:
             yield from self._raise_arms()
         for _ in range(_TRIES):
