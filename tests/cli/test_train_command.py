@@ -46,7 +46,7 @@ def test_values_of_the_command_line_win() -> None:
     )
     assert (config.training.steps, config.training.batch_size) == (12, 3)
     assert config.policy.normalisation.joints == "limits"
-    assert config.policy.width == 64
+    assert config.policy.width == 128
     assert config.training.augmentation.cloud_jitter_m == 0.01
     assert options.resume
 
