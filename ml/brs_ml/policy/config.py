@@ -101,9 +101,13 @@ class DiffusionConfig:
     schedule: str = "squaredcos_cap_v2"
     sampling_steps: int = 16
     windows: int = 1  # of time, for reflow
+    # Share of the noise that a chunk is made of; with less, chunks are nearer to the commonest.
+    start_noise: float = 1.0
 
     def __post_init__(self) -> None:
         _one_of("objective", self.objective, OBJECTIVES)
+        if not 0.0 <= self.start_noise <= 1.0:
+            raise ValueError("'start_noise' must lie within 0 and 1")
         if not 1 <= self.sampling_steps <= self.train_steps or self.windows < 1:
             raise ValueError("'sampling_steps' must lie within 1 and 'train_steps'")
         if self.objective == "reflow" and self.sampling_steps % self.windows:

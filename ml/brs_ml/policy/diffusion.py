@@ -125,7 +125,8 @@ class DiffusionPolicy(PolicyModel):
     @torch.no_grad()
     def predict(self, batch: Batch, noise: Tensor) -> Tensor:
         """See `PolicyModel.predict`; each step by diffusers, as the algorithm is written."""
-        return sample(self, self.encoder(batch)[:, -1], noise)
+        start = self.config.diffusion.start_noise * noise
+        return sample(self, self.encoder(batch)[:, -1], start)
 
     def decayed(self) -> Iterator[nn.Parameter]:
         """The transformer's matrices only (BRS)."""

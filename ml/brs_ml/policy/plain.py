@@ -13,6 +13,8 @@ T = TypeVar("T")
 def from_plain(kind: type[T], value: Any, where: str = "") -> T:
     """A dataclass from what `dataclasses.asdict` and JSON made of it.
 
+    What has a default may be missing: an older version did not know it and did what that says.
+
     Args:
         kind: the dataclass; of numbers, texts, tuples and other dataclasses.
         value: what JSON gave.
@@ -24,9 +26,15 @@ def from_plain(kind: type[T], value: Any, where: str = "") -> T:
     if not isinstance(value, dict):
         raise ValueError(f"{where or kind.__name__} is no object")
     hints = typing.get_type_hints(kind)
-    known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    if set(value) != known:
-        names = ", ".join(sorted(set(value) ^ known))
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    known = {field.name for field in fields}
+    missing = {
+        field.name
+        for field in fields
+        if field.default is field.default_factory is dataclasses.MISSING
+    } - set(value)
+    if wrong := missing | (set(value) - known):
+        names = ", ".join(sorted(wrong))
         raise ValueError(f"{where or kind.__name__} has unknown or missing keys: {names}")
     return kind(**{k: _value(hints[k], v, f"{where}.{k}".lstrip(".")) for k, v in value.items()})
 

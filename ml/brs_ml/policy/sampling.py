@@ -88,6 +88,7 @@ class FastSampler:
             known: (T_a, d) normalised actions that are settled, and (T_a,) how far, 0 to 1.
         """
         readout = self._model.encoder.fused(self._tokens(batch, stamps))[:, -1]
+        noise = self._model.config.diffusion.start_noise * noise
         actions = torch.zeros_like(noise)
         for stage, part in zip(self._stages, self._model.stages, strict=True):
             told = self._model.condition(part, readout, actions)

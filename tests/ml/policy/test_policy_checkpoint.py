@@ -154,6 +154,14 @@ def test_a_header_that_cannot_be_right_is_refused(
         load_policy(tmp_path / "wrong.safetensors")
 
 
+def test_what_an_older_version_did_not_know_has_its_default(file: Path, tmp_path: Path) -> None:
+    header, tensors = _header(file)
+    del header["config"]["diffusion"]["start_noise"], header["normalisation"]["unseen"]
+    save_file(tensors, tmp_path / "older.safetensors", {"brs": json.dumps(header)})
+    card = load_policy(tmp_path / "older.safetensors")[1]
+    assert card == load_policy(file)[1]
+
+
 def test_weights_that_are_no_numbers_are_refused(file: Path, tmp_path: Path) -> None:
     header, tensors = _header(file)
     tensors["encoder.fusion.blocks.0.out.weight"][0, 0] = float("nan")

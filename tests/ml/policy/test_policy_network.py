@@ -224,6 +224,19 @@ def test_the_fast_sampler_says_the_same(objective: str, fusion: str) -> None:
         torch.testing.assert_close(fast(one, noise), wanted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_chunks_can_be_made_of_less_noise(share: float) -> None:
+    usual = DiffusionPolicy(batches.small(), batches.robot()).eval()
+    calm = DiffusionPolicy(
+        batches.small(diffusion=DiffusionConfig(start_noise=share)), batches.robot()
+    ).eval()
+    calm.load_state_dict(usual.state_dict())
+    data, noise = batches.batch(usual.config, count=1), torch.randn(1, 8, 21)
+    wanted = usual.predict(data, share * noise)
+    torch.testing.assert_close(calm.predict(data, noise), wanted)
+    torch.testing.assert_close(calm.fast()(data, noise), wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_the_fast_sampler_remembers_observations_by_their_stamps() -> None:
     model = DiffusionPolicy(batches.small(), batches.robot()).eval()
     fast, noise = model.fast(), torch.randn(1, 8, 21)
