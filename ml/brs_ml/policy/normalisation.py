@@ -29,6 +29,7 @@ class Normalisation:
     binary: tuple[bool, ...]  # -1 or 1 and nothing between: the grippers (BRS)
     threshold: float = 0.5  # above it such a number is 1, else -1
     unseen: tuple[bool, ...] = ()  # 0 in what is observed; empty: all is seen
+    grippers_seen: bool = False  # what is binary is so in actions alone
     cloud_lower: tuple[float, ...] = ()  # box of the cloud [m]; empty: there is no cloud
     cloud_upper: tuple[float, ...] = ()
 
@@ -76,6 +77,7 @@ def normalisation_of(
         binary=tuple(threshold is not None and name in GRIPPERS for name in owner),
         threshold=0.5 if threshold is None else threshold,
         unseen=tuple(name in config.unseen for name in owner) if config.unseen else (),
+        grippers_seen=config.grippers_seen,
         cloud_lower=box.lower[:3] if box else (),
         cloud_upper=box.upper[:3] if box else (),
     )
@@ -136,7 +138,7 @@ class Normaliser:
             if key == "action":
                 out[key] = self.numbers(value)
             elif key == "proprioception":
-                out[key] = self.numbers(value).masked_fill(self._unseen, 0.0)
+                out[key] = self.observed(value)
             elif key == "cloud":
                 out[key] = self.cloud(value)
             elif key.startswith("image."):
@@ -145,10 +147,17 @@ class Normaliser:
 
     def numbers(self, values: Tensor) -> Tensor:
         """(..., d) within -1 and 1 of (..., d) in the robot's units."""
-        scaled = (values.float() - self._lower) * (2.0 / (self._upper - self._lower)) - 1.0
-        scaled = torch.where(self._clipped, scaled.clamp(-1.0, 1.0), scaled)
         closed = torch.where(values > self.normalisation.threshold, 1.0, -1.0)
-        return torch.where(self._binary, closed, scaled)
+        return torch.where(self._binary, closed, self._scaled(values))
+
+    def observed(self, values: Tensor) -> Tensor:
+        """As `numbers`, of the robot's state (..., d): 0 where nothing of it shall be seen."""
+        seen = self._scaled if self.normalisation.grippers_seen else self.numbers
+        return seen(values).masked_fill(self._unseen, 0.0)
+
+    def _scaled(self, values: Tensor) -> Tensor:
+        scaled = (values.float() - self._lower) * (2.0 / (self._upper - self._lower)) - 1.0
+        return torch.where(self._clipped, scaled.clamp(-1.0, 1.0), scaled)
 
     def actions(self, values: Tensor) -> Tensor:
         """(..., d) in the robot's units, within its limits, of (..., d) of a network."""
