@@ -292,6 +292,21 @@ def test_an_unseen_part_is_hidden_from_observations_and_stays_in_actions() -> No
     assert not told["proprioception"][..., :3].any() and seen["proprioception"][..., :3].any()
 
 
+def test_a_gripper_is_seen_as_far_as_it_is_closed_and_commanded_open_or_closed() -> None:
+    values = torch.rand(2, 8, 21)
+    batch = {"proprioception": values, "action": values}
+    told = Normaliser(replace(normalisation(), grippers_seen=True)).batch(batch)
+    plain = Normaliser(normalisation()).batch(batch)
+    grippers = list(GRIPPERS)
+    others = [i for i in range(21) if i not in grippers]
+    torch.testing.assert_close(
+        told["proprioception"][..., grippers], 2 * values[..., grippers] - 1
+    )
+    assert set(plain["proprioception"][..., grippers].unique().tolist()) == {-1.0, 1.0}
+    assert torch.equal(told["proprioception"][..., others], plain["proprioception"][..., others])
+    assert torch.equal(told["action"], plain["action"])
+
+
 def test_what_is_unseen_is_kept_with_the_checkpoint(tmp_path: Path) -> None:
     torch.manual_seed(0)
     unseen = tuple(i < 3 for i in range(21))
