@@ -32,7 +32,7 @@ class NormalisationConfig:
     smallest_range: float = 0.1  # [rad], of a joint that hardly moves; for data only
     # A gripper is open or closed, on either side of this; none: any number between.
     gripper_threshold: float | None = 0.5
-    # See how far grippers are closed, which tells whether they hold something; BRS sees two states.
+    # See how far grippers are closed, which tells whether they hold something; BRS sees two states
     grippers_seen: bool = False
     # Parts whose own state is kept from the policy. Who sees the base's velocity learns to go on
     # with it, not when to stop (Causal Confusion in Imitation Learning, de Haan et al. 2019).
