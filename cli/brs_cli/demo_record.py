@@ -29,7 +29,7 @@ from brs_cli.fast_episode import (
     OPERATOR,
     FastOptions,
     Made,
-    make_learner,
+    make_policy,
     record_episode,
 )
 from brs_cli.progress import Bar
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
     # Workers compute alongside each other, each in one thread.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if fast.policy:
-        make_learner(robot, fast.policy).close()
+        make_policy(robot, fast.policy).close()
     root = Path(options.out)
     sweep(root)
     wanted = range(options.seed, options.seed + options.episodes)

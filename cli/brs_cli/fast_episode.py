@@ -58,7 +58,7 @@ from brs_sim.world import World
 
 OPERATOR = "script"
 SOURCE = "teleop"
-LEARNER = "policy"
+POLICY = "policy"
 NOTE = "simulated without ROS; stamps are simulated time"
 # Stamps begin here: zero means "no stamp" in ROS.
 FIRST_STAMP_S = 1.0
@@ -181,13 +181,12 @@ class _Demonstration:
         self._tape = tape = Tape(writer, [*TOPICS, *command_topics(robot), *sensor_topics(robot)])
         node: Any = tape
         taught = bool(options.policy)
-        self._learner = make_learner(robot, options.policy) if taught else None
-        drawn_s = np.random.default_rng([world.seed, 8]).uniform(*options.takeover_s)
-        self._takeover_s = drawn_s if taught else 0.0
+        self._policy = make_policy(robot, options.policy) if taught else None
+        self._takeover_s = np.random.default_rng([world.seed, 8]).uniform(*options.takeover_s)
         self._operator = ScriptedOperator(robot, world.task_name, world.seed, takes_over=taught)
         self._mapper = TeleopMapper(robot)
         self._sent: WholeBodyCommand | None = None
-        self._robot = CommandedRobot(world, LEARNER if taught else SOURCE, load_safety())
+        self._robot = CommandedRobot(world, POLICY if taught else SOURCE, load_safety())
         self._feedback = _Feedback(node, robot)
         self._targets = VendorTopics(node, robot, node)
         self._joints = robot.left_arm.joints + robot.right_arm.joints
@@ -221,11 +220,11 @@ class _Demonstration:
             if self._options.camera_hz:
                 renderer = CameraRenderer(self._world)
                 stack.callback(renderer.close)
-            if self._learner is not None:
-                stack.callback(self._learner.close)
-                self._learner.begin(self._world, self._world.seed)
+            if self._policy is not None:
+                stack.callback(self._policy.close)
+                self._policy.begin(self._world, self._world.seed)
                 while self._world.time_s < self._takeover_s:
-                    self._tick(renderer, self._learn(self._learner))
+                    self._tick(renderer, self._told(self._policy.tick()))
                 self._robot.source = SOURCE
             while not self._operator.done and self._world.time_s < self._options.limit_s:
                 self._tick(renderer, self._lead())
@@ -233,9 +232,8 @@ class _Demonstration:
                 self._tick(renderer, None)
         return self._world.task_status().success
 
-    def _learn(self, learner: PolicyOnRobot) -> WholeBodyCommand | None:
-        """What the policy does, until the person has seen enough."""
-        command = learner.tick()
+    def _told(self, command: WholeBodyCommand | None) -> WholeBodyCommand | None:
+        """What the policy commands, and has been recorded."""
         if command is not None:
             stamped = replace(command, stamp_s=self._stamp_s())
             self._tell("policy/command", conversions.command_to_message(stamped))
@@ -325,7 +323,7 @@ class _Demonstration:
         return FIRST_STAMP_S + self._world.time_s
 
 
-def make_learner(robot: Embodiment, checkpoint: str) -> PolicyOnRobot:
+def make_policy(robot: Embodiment, checkpoint: str) -> PolicyOnRobot:
     """The policy that drives first.
 
     Raises:
