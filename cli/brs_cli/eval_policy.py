@@ -112,7 +112,7 @@ class PolicyOnRobot(SteppedDriver):
         if self._cloud is not None:
             crop = self._cloud.crop
             self._codec = CloudCodec(crop.lower.tolist(), crop.upper.tolist())
-            self._points = card.config.pointnet.points or self._cloud.points
+            self._points = card.config.cloud_points or self._cloud.points
 
     def start(self, seed: int) -> None:
         """See SteppedDriver."""

@@ -25,6 +25,7 @@ from brs_cli.progress import Bar
 from brs_hardware.config import build, did_you_mean, load_yaml, named_file
 from brs_hardware.embodiment import load_embodiment
 from brs_hardware.errors import ConfigError
+from brs_hardware.kinematics import Kinematics
 from brs_ml.dataset.format import Index, read_index
 from brs_ml.policy.training_config import RunConfig
 
@@ -91,6 +92,7 @@ def main() -> None:
     options, config = parse(arguments)
     try:
         from brs_ml.policy.board import TensorBoard
+        from brs_ml.policy.hands import HandFrame, hand_frames
         from brs_ml.policy.run import train
     except ModuleNotFoundError as error:
         raise ConfigError(
@@ -99,7 +101,11 @@ def main() -> None:
     data, out = Path(options.data), Path(options.out)
     index = read_index(data)
     robot = options.robot or index.robot
-    layout = layout_of(load_embodiment(robot))
+    embodiment = load_embodiment(robot)
+    layout = layout_of(embodiment)
+    hands: tuple[HandFrame, ...] = ()
+    if config.policy.pointnet.hand_points:
+        hands = hand_frames(Kinematics(embodiment), layout)
     rollouts = None
     if config.training.rollouts_every:
         from brs_cli.train_rollouts import SimulatedRollouts
@@ -120,7 +126,16 @@ def main() -> None:
             for each in reports:
                 each(step, measured)
 
-        path = train(config, data, layout, out, report, resume=options.resume, rollouts=rollouts)
+        path = train(
+            config,
+            data,
+            layout,
+            out,
+            report,
+            resume=options.resume,
+            rollouts=rollouts,
+            hands=hands,
+        )
     print(path)
 
 

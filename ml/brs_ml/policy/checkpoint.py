@@ -79,6 +79,9 @@ class PolicyCard:
             )
         if self.config.vision == "cloud" and not self.normalisation.cloud_lower:
             raise ValueError("sees clouds, and has no box to normalise them by")
+        hands = self.normalisation.hands
+        if bool(self.config.pointnet.hand_points) != bool(hands and len(hands.frames) == 2):
+            raise ValueError("sees what is near two hands, and is not told where they are")
 
 
 def save_policy(

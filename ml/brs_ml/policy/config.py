@@ -53,6 +53,13 @@ class PointNetConfig:
     hidden: tuple[int, ...] = (256, 256)
     colors: bool = True  # False sees where points are, not what colour they have
     points: int | None = None  # of a cloud that are seen; none: all of the data set's
+    # Nearest points of each hand that are seen once more, in the hand's own frame; 0: none (BRS)
+    hand_points: int = 0
+    hand_reach_m: float = 0.25  # becomes 1 there; what is farther away lies at this distance
+
+    def __post_init__(self) -> None:
+        if self.hand_points < 0 or self.hand_reach_m <= 0.0:
+            raise ValueError("'hand_points' must not be negative, 'hand_reach_m' positive")
 
 
 @dataclass(frozen=True)
@@ -163,6 +170,8 @@ class PolicyConfig:
         _one_of("vision", self.vision, VISIONS)
         if tuple(part for stage in self.stages for part in stage) != PARTS or () in self.stages:
             raise ValueError(f"'stages' must name {', '.join(PARTS)}, in this order")
+        if self.pointnet.hand_points and (self.vision != "cloud" or self.kind == "act"):
+            raise ValueError("'hand_points' are of diffusion policies that see clouds")
         if self.observations < 1 or self.actions < 1:
             raise ValueError("'observations' and 'actions' must be positive")
         width, heads = self.width, self.transformer.heads
@@ -173,6 +182,11 @@ class PolicyConfig:
             raise ValueError(f"a width of {width} is no multiple of {heads} 'heads'")
         if self.kind == "diffusion" and self.actions % 2 ** (len(self.unet.widths) - 1):
             raise ValueError("'actions' must be halved without rest between the U-Net's 'widths'")
+
+    @property
+    def cloud_points(self) -> int | None:
+        """Points of a cloud that it must be given; None: all there are."""
+        return None if self.pointnet.hand_points else self.pointnet.points
 
     @property
     def every_observation(self) -> bool:

@@ -15,6 +15,7 @@ from brs_ml.policy.diffusion import DiffusionPolicy
 from brs_ml.policy.encoders import CloudVision
 from brs_ml.policy.model import Batch
 from brs_ml.policy.optimiser import make_optimiser
+from brs_ml.policy.pointnet import PointNet
 from brs_ml.policy.sampling import FastSampler
 from brs_ml.policy.training_config import TrainConfig
 
@@ -25,11 +26,9 @@ Contender = Callable[[], object]
 class PlainVision(CloudVision):
     """Every point through every layer at once, all of them with a graph in training."""
 
-    def forward(self, batch: Batch) -> Tensor:
+    def encoded(self, pointnet: PointNet, clouds: Tensor) -> Tensor:
         """See `CloudVision`."""
-        clouds = batch["cloud"]
-        flat = self.pointnet.plain(clouds.flatten(0, 1))
-        return flat.unflatten(0, clouds.shape[:2])[:, :, None]
+        return pointnet.plain(clouds.flatten(0, 1)).unflatten(0, clouds.shape[:2])
 
 
 def plain_policy(config: PolicyConfig, layout: RobotLayout) -> DiffusionPolicy:

@@ -42,7 +42,8 @@ from brs_ml.policy.checkpoint import (
 )
 from brs_ml.policy.config import PolicyConfig
 from brs_ml.policy.errors import PolicyError
-from brs_ml.policy.model import PolicyModel
+from brs_ml.policy.hands import HandFrame, Hands
+from brs_ml.policy.model import PolicyModel, build_model
 from brs_ml.policy.training_config import CorrectionConfig
 
 TELEOP, POLICY = DRIVERS.index("teleop"), DRIVERS.index("policy")
@@ -188,22 +189,46 @@ def mixture(
 
 
 def begun(
-    config: CorrectionConfig, policy: PolicyConfig, layout: RobotLayout
+    config: CorrectionConfig,
+    policy: PolicyConfig,
+    layout: RobotLayout,
+    hands: tuple[HandFrame, ...] = (),
 ) -> tuple[PolicyModel, PolicyCard]:
     """The policy that is corrected, to be trained on.
+
+    It may learn to see more than it did: how far grippers are closed, what is near its hands.
 
     Raises:
         PolicyError: no such checkpoint, of another robot, or of another network.
     """
-    model, card = load_policy(config.checkpoint)
+    before, card = load_policy(config.checkpoint)
     check_robot(card, layout, config.checkpoint)
-    if differs := difference(card.config, policy):
+    grown = _grown(card, policy, hands)
+    if differs := difference(grown.config, policy):
         raise PolicyError(
             f"is another policy: {differs}",
             where=config.checkpoint,
             remedy="give the run the policy and the values it was trained with",
         )
-    return model.train(), card
+    model = build_model(policy, layout, card.cameras)
+    # What it sees now and did not see before stays as it was drawn.
+    model.load_state_dict({**model.state_dict(), **before.state_dict()})
+    return model.train(), grown
+
+
+def _grown(card: PolicyCard, policy: PolicyConfig, frames: tuple[HandFrame, ...]) -> PolicyCard:
+    """A policy that sees what `policy` does, if that is more."""
+    config, seen = card.config, card.normalisation
+    if policy.normalisation.grippers_seen:
+        limits = replace(config.normalisation, grippers_seen=True)
+        config, seen = replace(config, normalisation=limits), replace(seen, grippers_seen=True)
+    wanted = policy.pointnet
+    if wanted.hand_points and not config.pointnet.hand_points:
+        points, reach_m = wanted.hand_points, wanted.hand_reach_m
+        near = replace(config.pointnet, hand_points=points, hand_reach_m=reach_m)
+        config = replace(config, pointnet=near)
+        seen = replace(seen, hands=Hands(frames, points, reach_m))
+    return replace(card, config=config, normalisation=seen)
 
 
 def corrected_card(

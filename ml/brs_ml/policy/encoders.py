@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from brs_ml.policy.config import PolicyConfig
+from brs_ml.policy.hands import SIDES
 from brs_ml.policy.pointnet import PointNet
 from brs_ml.policy.resnet import ResNet18
 from brs_ml.policy.transformer import ObservationTransformer
@@ -23,18 +25,35 @@ def rectified(widths: Sequence[int]) -> nn.Sequential:
 
 
 class CloudVision(nn.Module):
-    """One token of each observation's cloud."""
-
-    tokens = 1
+    """One token of each observation's cloud, and one of what is near each hand if that is seen."""
 
     def __init__(self, config: PolicyConfig) -> None:
         super().__init__()
+        self.points = config.pointnet.points
         self.pointnet = PointNet(config.pointnet, config.width)
+        sides = SIDES if config.pointnet.hand_points else ()
+        self.hands: Any = nn.ModuleList(PointNet(config.pointnet, config.width) for _ in sides)
+        self.tokens = 1 + len(self.hands)
 
     def forward(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """(b, T_o, 1, width)."""
-        clouds = batch["cloud"]
-        return self.pointnet(clouds.flatten(0, 1)).unflatten(0, clouds.shape[:2])[:, :, None]
+        """(b, T_o, tokens, width)."""
+        tokens = [self.encoded(self.pointnet, _thinned(batch["cloud"], self.points))]
+        for i, pointnet in enumerate(self.hands):
+            tokens.append(self.encoded(pointnet, batch["hands"][:, :, i]))
+        return torch.stack(tokens, dim=2)
+
+    def encoded(self, pointnet: PointNet, clouds: Tensor) -> Tensor:
+        """(b, T_o, width) of (b, T_o, points, 6)."""
+        features: Tensor = pointnet(clouds.flatten(0, 1))
+        return features.unflatten(0, clouds.shape[:2])
+
+
+def _thinned(clouds: Tensor, points: int | None) -> Tensor:
+    """At most so many points, evenly of those there are."""
+    found = clouds.shape[-2]
+    if points is None or found <= points:
+        return clouds
+    return clouds[..., torch.arange(points, device=clouds.device) * found // points, :]
 
 
 class ImageVision(nn.Module):

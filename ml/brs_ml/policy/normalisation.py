@@ -10,8 +10,9 @@ from torch import Tensor
 
 from brs_ml.dataset.format import Index
 from brs_ml.dataset.layout import RobotLayout
-from brs_ml.policy.config import NormalisationConfig
+from brs_ml.policy.config import NormalisationConfig, PolicyConfig
 from brs_ml.policy.errors import PolicyError
+from brs_ml.policy.hands import HandClouds, HandFrame, Hands
 
 # Of the pictures that published ResNets were trained with (red, green, blue).
 IMAGE_MEAN = (0.485, 0.456, 0.406)
@@ -32,6 +33,7 @@ class Normalisation:
     grippers_seen: bool = False  # what is binary is so in actions alone
     cloud_lower: tuple[float, ...] = ()  # box of the cloud [m]; empty: there is no cloud
     cloud_upper: tuple[float, ...] = ()
+    hands: Hands | None = None  # whose clouds are taken out of the cloud
 
     def __post_init__(self) -> None:
         if len({len(self.lower), len(self.upper), len(self.clipped), len(self.binary)}) != 1:
@@ -47,12 +49,16 @@ class Normalisation:
 
 
 def normalisation_of(
-    config: NormalisationConfig, layout: RobotLayout, index: Index
+    policy: PolicyConfig,
+    layout: RobotLayout,
+    index: Index,
+    frames: tuple[HandFrame, ...] = (),
 ) -> Normalisation:
     """How a data set's numbers are normalised.
 
     Joints by their limits, or by what they did in the training split; base velocities by their
-    limits; grippers open or closed; clouds by their box (BRS).
+    limits; grippers open or closed; clouds by their box (BRS). `frames` are where hands are, for
+    policies that see what is near them.
 
     Raises:
         PolicyError: the data set has another robot's numbers, or no statistics.
@@ -64,12 +70,14 @@ def normalisation_of(
             f"{', '.join(layout.names)}",
             remedy=f"take a data set of {layout.robot}",
         )
+    config = policy.normalisation
     lower, upper = list(layout.lower), list(layout.upper)
     if config.joints == "data":
         _narrow(lower, upper, config, layout, index)
     owner = [part.name for part in layout.parts for _ in part.names]
     threshold = config.gripper_threshold
     box = index.features.get("cloud")
+    points, reach_m = policy.pointnet.hand_points, policy.pointnet.hand_reach_m
     return Normalisation(
         tuple(lower),
         tuple(upper),
@@ -80,6 +88,7 @@ def normalisation_of(
         grippers_seen=config.grippers_seen,
         cloud_lower=box.lower[:3] if box else (),
         cloud_upper=box.upper[:3] if box else (),
+        hands=Hands(frames, points, reach_m) if points else None,
     )
 
 
@@ -124,16 +133,24 @@ class Normaliser:
         self._box = torch.tensor(
             [normalisation.cloud_lower, normalisation.cloud_upper], dtype=torch.float32
         )
+        self._hands = None if normalisation.hands is None else HandClouds(normalisation.hands)
 
     def to(self, device: torch.device | str) -> Normaliser:
         """Itself, with its limits on a device."""
         for name in ("_lower", "_upper", "_clipped", "_binary", "_unseen", "_box"):
             setattr(self, name, getattr(self, name).to(device))
+        if self._hands is not None:
+            self._hands.to(device)
         return self
 
     def batch(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """A loader's batch as a network takes it; what is not known here stays as it is."""
+        """A loader's batch as a network takes it; what is not known here stays as it is.
+
+        Clouds of hands are put in as `hands` (b, T_o, hands, points, 6).
+        """
         out = dict(batch)
+        if self._hands is not None:
+            out["hands"] = self._hands(batch["proprioception"], batch["cloud"])
         for key, value in batch.items():
             if key == "action":
                 out[key] = self.numbers(value)

@@ -118,7 +118,7 @@ class Policy:
         if key == "cloud":
             if observation.cloud is None or observation.cloud.shape[2:] != (6,):
                 raise ValueError("this policy needs clouds of 6 numbers a point")
-            return _thinned(observation.cloud, self.card.config.pointnet.points)
+            return _thinned(observation.cloud, self.card.config.cloud_points)
         camera = key.removeprefix("image.")
         if camera not in observation.images:
             raise ValueError(f"this policy needs pictures of camera '{camera}'")

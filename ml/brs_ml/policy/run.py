@@ -28,6 +28,7 @@ from brs_ml.policy.corrections import (
 )
 from brs_ml.policy.errors import PolicyError
 from brs_ml.policy.fewstep import distilled
+from brs_ml.policy.hands import HandFrame
 from brs_ml.policy.model import PolicyModel, build_model
 from brs_ml.policy.normalisation import normalisation_of
 from brs_ml.policy.trainer import STATE_FILE, Report, Rollouts, Trainer
@@ -52,6 +53,7 @@ def train(
     *,
     resume: bool = False,
     rollouts: Rollouts | None = None,
+    hands: tuple[HandFrame, ...] = (),
 ) -> Path:
     """Train a policy; on several processes if torchrun started this one.
 
@@ -63,6 +65,7 @@ def train(
         report: told of losses and errors, of the first process.
         resume: go on with the run that is there.
         rollouts: tries the policy now and then.
+        hands: where the robot's are; of policies that see what is near them.
 
     Returns:
         The last checkpoint.
@@ -76,7 +79,7 @@ def train(
             "has a run already", where=str(out), remedy="resume=true goes on with it"
         )
     with _processes() as device:
-        trainer = make_trainer(config, data, layout, out, report, device, rollouts)
+        trainer = make_trainer(config, data, layout, out, report, device, rollouts, hands)
         if resume:
             trainer.resume()
         trainer.run()
@@ -91,11 +94,14 @@ def make_trainer(
     report: Report,
     device: torch.device | str = "cpu",
     rollouts: Rollouts | None = None,
+    hands: tuple[HandFrame, ...] = (),
 ) -> Trainer:
     """The trainer of a run, at its start; see `train`."""
     torch.manual_seed(config.training.seed)
-    make = _corrected if config.corrections.data else _from_data
-    model, loss, card, readers = make(config, data, layout)
+    if config.corrections.data:
+        model, loss, card, readers = _corrected(config, data, layout, hands)
+    else:
+        model, loss, card, readers = _from_data(config, data, layout, hands)
     return Trainer(
         *(model, card, readers, config.training, out, report),
         loss=loss,
@@ -104,7 +110,9 @@ def make_trainer(
     )
 
 
-def _from_data(config: RunConfig, data: Path, layout: RobotLayout) -> Parts:
+def _from_data(
+    config: RunConfig, data: Path, layout: RobotLayout, hands: tuple[HandFrame, ...]
+) -> Parts:
     """A run that learns from a data set alone, perhaps with a teacher."""
     dataset = Dataset(data)
     index = dataset.index
@@ -113,7 +121,7 @@ def _from_data(config: RunConfig, data: Path, layout: RobotLayout) -> Parts:
     )
     model, loss = _model(config, layout, cameras)
     _check_features(model, index, data)
-    normalisation = normalisation_of(config.policy.normalisation, layout, index)
+    normalisation = normalisation_of(config.policy, layout, index, hands)
     card = PolicyCard(
         config.policy,
         layout,
@@ -128,17 +136,19 @@ def _from_data(config: RunConfig, data: Path, layout: RobotLayout) -> Parts:
     return model, loss, card, (_reader(dataset, model, config, True), readers)
 
 
-def _corrected(config: RunConfig, data: Path, layout: RobotLayout) -> Parts:
+def _corrected(
+    config: RunConfig, data: Path, layout: RobotLayout, hands: tuple[HandFrame, ...]
+) -> Parts:
     """A run that goes on from a policy, with corrections of it mixed into the original data."""
     where = Path(config.corrections.data)
     sets = Dataset(data), Dataset(where)
     original, corrections = (dataset.index for dataset in sets)
-    model, card = begun(config.corrections, config.policy, layout)
+    model, card = begun(config.corrections, config.policy, layout, hands)
     _check_features(model, original, data)
     check_alike(original, corrections, str(where))
-    box = normalisation_of(config.policy.normalisation, layout, original)
-    for key in ("cloud_lower", "cloud_upper"):
-        if card.config.vision == "cloud" and getattr(card.normalisation, key) != getattr(box, key):
+    if card.config.vision == "cloud":
+        told, box = card.normalisation, original.features["cloud"]
+        if (told.cloud_lower, told.cloud_upper) != (box.lower[:3], box.upper[:3]):
             raise PolicyError(
                 f"has another box of clouds than {config.corrections.checkpoint}",
                 where=str(data),
@@ -197,7 +207,7 @@ def _reader(
         spec,
         "train" if training else "validation",
         features=model.features,
-        points=policy.pointnet.points,
+        points=policy.cloud_points,
         augmentation=config.training.augmentation,
         seed=config.training.seed,
         training=training,

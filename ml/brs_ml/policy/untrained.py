@@ -10,6 +10,7 @@ import torch
 from brs_ml.dataset.layout import RobotLayout
 from brs_ml.policy.checkpoint import DataCard, PolicyCard, save_policy
 from brs_ml.policy.config import PolicyConfig
+from brs_ml.policy.hands import HandFrame, Hands
 from brs_ml.policy.model import build_model
 from brs_ml.policy.normalisation import GRIPPERS, Normalisation
 
@@ -23,6 +24,7 @@ def write_untrained(
     box: tuple[Sequence[float], Sequence[float]],
     *,
     cameras: Sequence[str] = (),
+    hands: tuple[HandFrame, ...] = (),
     seed: int = 0,
 ) -> Path:
     """A checkpoint with random weights, for a robot.
@@ -33,8 +35,10 @@ def write_untrained(
         layout: the robot; its limits are the normalisation's.
         box: lower and upper corner of clouds [m].
         cameras: of a network that sees pictures.
+        hands: where they are; of a network that sees what is near them.
         seed: of the weights.
     """
+    points, reach_m = config.pointnet.hand_points, config.pointnet.hand_reach_m
     owner = [part.name for part in layout.parts for _ in part.names]
     normalisation = Normalisation(
         layout.lower,
@@ -43,6 +47,7 @@ def write_untrained(
         binary=tuple(name in GRIPPERS for name in owner),
         cloud_lower=tuple(float(value) for value in box[0]),
         cloud_upper=tuple(float(value) for value in box[1]),
+        hands=Hands(hands, points, reach_m) if points else None,
     )
     data = DataCard("none, untrained", 1, "0" * 64, RATE_HZ, ())
     torch.manual_seed(seed)

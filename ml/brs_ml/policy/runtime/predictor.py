@@ -100,7 +100,7 @@ def blank(card: PolicyCard, number: int) -> Observation:
     vector = (np.array(card.layout.lower) + np.array(card.layout.upper)) / 2.0
     cloud = None
     if card.config.vision == "cloud":
-        cloud = np.zeros((steps, card.config.pointnet.points or _POINTS, 6), np.float32)
+        cloud = np.zeros((steps, card.config.cloud_points or _POINTS, 6), np.float32)
     return Observation(
         tuple(range(number, number + steps)),
         np.tile(vector, (steps, 1)),

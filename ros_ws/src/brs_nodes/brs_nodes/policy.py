@@ -118,7 +118,7 @@ class PolicyNode(LifecycleNode):
                 chosen.handover, chosen.blend_s, max_chunk_age_s=chosen.max_chunk_age_s
             )
             self.stream = CommandStream(self.layout, handover)
-        points = card.config.pointnet.points
+        points = card.config.cloud_points
         self.feed = PolicyFeed(self.layout, self.sync, clouds, points, chosen.part_clouds)
         self._latencies_s: deque[float] = deque(maxlen=_REMEMBERED)
         self._chunk_times_s: deque[float] = deque(maxlen=_REMEMBERED)
