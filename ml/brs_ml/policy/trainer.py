@@ -232,7 +232,12 @@ class Trainer:
 
     def _save_policy(self, name: str) -> None:
         card = replace(self._card, steps=self.step)
-        save_policy(self.out / name, self._model, self._mean.weights, card)
+        kind = getattr(torch, self.config.weights)
+        weights = {
+            name: value.to(kind) if value.is_floating_point() else value
+            for name, value in self._mean.weights.items()
+        }
+        save_policy(self.out / name, self._model, weights, card)
 
     def save(self) -> None:
         """Write the policy, and the state that a stopped run goes on from."""

@@ -9,6 +9,7 @@ from brs_ml.dataset.augment import AugmentConfig
 from brs_ml.policy.config import PolicyConfig
 
 PRECISIONS = ("float32", "bfloat16")
+STORED = ("float32", "float16")
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class TrainConfig:
     average: float = 0.999
     seed: int = 0
     precision: str = "float32"  # or bfloat16, where it is faster: on a GPU
+    weights: str = "float32"  # as the policy is stored; float16 takes half the space
     workers: int = 0  # processes that read data
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
     validate_every: int = 2000  # steps
@@ -49,6 +51,8 @@ class TrainConfig:
             raise ValueError("'average' must lie within 0 and 1")
         if self.precision not in PRECISIONS:
             raise ValueError(f"'precision' must be one of {', '.join(PRECISIONS)}")
+        if self.weights not in STORED:
+            raise ValueError(f"'weights' must be one of {', '.join(STORED)}")
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: a ramp up, then half a cosine down."""

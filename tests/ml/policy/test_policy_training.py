@@ -12,6 +12,7 @@ import policy_batches as batches
 import pytest
 import tiny_data
 import torch
+from safetensors.torch import load_file
 
 from brs_ml.dataset.augment import AugmentConfig
 from brs_ml.policy.checkpoint import load_policy
@@ -169,6 +170,23 @@ def test_a_run_goes_on_only_with_the_settings_it_began_with(data: Path, tmp_path
         trainer(data, tmp_path, policy=batches.small(actions=16)).resume()
     with pytest.raises(PolicyError, match="has a run already"):
         train(RunConfig(batches.small(), RECIPE), data, batches.robot(), tmp_path, Log())
+
+
+def test_policies_may_be_stored_in_half_the_space(data: Path, tmp_path: Path) -> None:
+    """And drive as well; the run itself goes on with what it had."""
+    sizes, weights, states = [], [], []
+    for kind in ("float32", "float16"):
+        run = trainer(data, tmp_path / kind, steps=3, weights=kind)
+        run.run()
+        sizes.append(run.policy_path.stat().st_size)
+        weights.append(load_policy(run.policy_path)[0].state_dict())
+        states.append(load_file(run.out / STATE_FILE))
+    bulk = 4 * sum(value.numel() for value in weights[0].values())
+    assert sizes[1] == pytest.approx(sizes[0] - bulk / 2, rel=0.02)
+    for name, value in weights[0].items():
+        assert weights[1][name].dtype == torch.float32
+        torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-6)
+    assert all(torch.equal(states[1][name], value) for name, value in states[0].items())
 
 
 def test_a_run_that_bursts_says_so(data: Path, tmp_path: Path) -> None:
