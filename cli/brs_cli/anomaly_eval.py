@@ -32,6 +32,7 @@ from brs_ml.anomaly.evaluation import (
     micro_auroc,
 )
 from brs_ml.anomaly.monitor import frame_scores, live_scores
+from brs_ml.anomaly.pasted import pasted_clips, rate_of, texts_of
 from brs_ml.anomaly.scores import Parts, most
 
 RECALL = 0.8
@@ -63,11 +64,15 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="brs monitor eval", description=__doc__.split(": ")[1])
     parser.add_argument("--rooms", type=int, default=6, help="of eight clips each")
     parser.add_argument("--robot", default="r1")
-    parser.add_argument("--dataset", choices=("avenue", "shanghaitech", "ubnormal", "cvad"))
+    parser.add_argument(
+        "--dataset", choices=("avenue", "shanghaitech", "ubnormal", "cvad", "pasted")
+    )
     parser.add_argument("--root", type=Path, help="folder of that benchmark")
     parser.add_argument("--text", action="append", help="what to watch for in a benchmark")
-    parser.add_argument("--encoder", default="small", help="small or clip:NAME")
-    parser.add_argument("--judge", default="small", help="small, vlm:NAME or server:URL#MODEL")
+    parser.add_argument("--encoder", default="small", help="small, conse or clip:NAME")
+    parser.add_argument(
+        "--judge", default="small", help="small, likeness, vlm:NAME or server:URL#MODEL"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--weights", type=Path, default=weights_file(), help="of the small models")
     parser.add_argument("--calibration", type=Path, help="file of `brs monitor calibrate`")
@@ -110,6 +115,8 @@ def main(arguments: list[str]) -> None:
 
 def _rate_hz(options: argparse.Namespace) -> float:
     """Frames a second of what is measured."""
+    if options.dataset == "pasted":
+        return rate_of(options.root)
     if options.dataset is not None:
         return 25.0
     from brs_sim.anomalies import RATE_HZ
@@ -222,6 +229,12 @@ def _benchmark(options: argparse.Namespace, scorer: object) -> Iterator[Scored]:
             for video in videos:
                 found = score_video(scores, video.frames())
                 yield Scored(f"{text}/{video.name}", found.segments, {text: video.truth})
+        return
+    if options.dataset == "pasted":
+        scores = scorer(texts_of(options.root))
+        for clip in pasted_clips(options.root):
+            found = score_video(scores, clip.frames)
+            yield Scored(clip.name, found.segments, {clip.text: clip.truth} if clip.text else {})
         return
     texts = options.text or []
     scores = scorer(texts)

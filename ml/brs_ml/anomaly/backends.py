@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class BackendConfig:
     """Which encoder and which judge.
 
-    An encoder is `small` or `clip:NAME`, a judge `small`, `vlm:NAME` or `server:URL#MODEL`, where
-    NAME is a hub id or a folder.
+    An encoder is `small`, `conse` or `clip:NAME`, a judge `small`, `likeness` (what the encoder
+    says), `vlm:NAME` or `server:URL#MODEL`, where NAME is a hub id or a folder.
     """
 
     encoder: str = "small"
@@ -78,7 +78,10 @@ class Backends:
             return loaded[0]
 
         encoder = _chosen(self.config.encoder, _ENCODERS, "encoder")(self.config, small)
-        return encoder, _chosen(self.config.judge, _JUDGES, "judge")(self.config, small)
+        judge = _chosen(self.config.judge, _JUDGES, "judge")
+        if self.config.judge == "likeness":
+            return encoder, judge(encoder)
+        return encoder, judge(self.config, small)
 
 
 def _chosen(name: str, known: dict[str, Callable], what: str) -> Callable:
@@ -109,6 +112,18 @@ def _clip(config: BackendConfig, small: Callable[[], SmallModels]) -> ImageTextE
     return ClipEncoder(name, config.device)
 
 
+def _conse(config: BackendConfig, small: Callable[[], SmallModels]) -> ImageTextEncoder:
+    from brs_ml.anomaly.conse import packaged_conse
+
+    return packaged_conse()
+
+
+def _likeness(encoder: ImageTextEncoder) -> Judge:
+    from brs_ml.anomaly.likeness import LikenessJudge
+
+    return LikenessJudge(encoder)
+
+
 def _vlm(config: BackendConfig, small: Callable[[], SmallModels]) -> Judge:
     from brs_ml.anomaly.large import VisionLanguageJudge
 
@@ -128,5 +143,10 @@ def _server(config: BackendConfig, small: Callable[[], SmallModels]) -> Judge:
         raise AnomalyError(str(error), where=url, remedy="server:http://HOST:PORT/v1") from None
 
 
-_ENCODERS: dict[str, Callable] = {"small": _small_encoder, "clip": _clip}
-_JUDGES: dict[str, Callable] = {"small": _small_judge, "vlm": _vlm, "server": _server}
+_ENCODERS: dict[str, Callable] = {"small": _small_encoder, "conse": _conse, "clip": _clip}
+_JUDGES: dict[str, Callable] = {
+    "small": _small_judge,
+    "likeness": _likeness,
+    "vlm": _vlm,
+    "server": _server,
+}
