@@ -112,7 +112,7 @@ class Trainer:
             readers[0], self._plan(readers[0]), workers=config.workers, pin_memory=self._pinned
         )
         self._validations = {
-            name: TorchLoader(reader, self._in_order(reader), pin_memory=self._pinned)
+            name: TorchLoader(reader, self._drawn(reader), pin_memory=self._pinned)
             for name, reader in readers[1].items()
         }
 
@@ -127,9 +127,10 @@ class Trainer:
             return WeightedPlan(reader.weights, size, seed=seed, rank=rank, world=world)
         return BatchPlan(len(reader), size, seed=seed, rank=rank, world=world)
 
-    def _in_order(self, reader: Samples) -> BatchPlan:
+    def _drawn(self, reader: Samples) -> BatchPlan:
+        """Windows of all episodes, the same each time: few batches are looked at."""
         size, seed = self.config.batch_size, self.config.seed
-        return BatchPlan(len(reader), size, seed=seed, shuffle=False, drop_last=False)
+        return BatchPlan(len(reader), size, seed=seed, drop_last=False)
 
     @property
     def policy_path(self) -> Path:

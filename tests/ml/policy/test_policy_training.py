@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -187,6 +188,18 @@ def test_policies_may_be_stored_in_half_the_space(data: Path, tmp_path: Path) ->
         assert weights[1][name].dtype == torch.float32
         torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-6)
     assert all(torch.equal(states[1][name], value) for name, value in states[0].items())
+
+
+def test_errors_are_those_of_the_same_windows_from_all_over(data: Path, tmp_path: Path) -> None:
+    log = Log()
+    run = trainer(data, tmp_path, log, batch_size=4, validation_batches=2)
+    loader = run._validations["val"]
+    seen = np.concatenate([batch["window"].numpy() for batch in itertools.islice(loader, 2)])
+    assert seen.max() - seen.min() > len(loader) * 4 / 2  # not the first eight
+    for _ in range(2):
+        run._validate()
+    first, second = log.column("val/l1")
+    assert first == second
 
 
 def test_a_run_that_bursts_says_so(data: Path, tmp_path: Path) -> None:
